@@ -1,0 +1,7 @@
+//! Who is asking: passwords and tokens.
+
+pub mod password;
+pub mod token;
+
+#[cfg(test)]
+mod tests;

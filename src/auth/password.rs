@@ -1,0 +1,186 @@
+//! Passwords: which are accepted, and hashing them without stopping the shop.
+//!
+//! argon2id with 19 MiB, two passes, one lane: the first choice of OWASP's Password Storage Cheat
+//! Sheet. A hash costs about 30 ms of CPU, so at most two run at once, off the runtime's threads,
+//! and a bounded number waits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use tokio::sync::Semaphore;
+use zxcvbn::Score;
+use zxcvbn::feedback::Warning;
+
+pub const PASSWORD_MIN: usize = 8;
+/// Characters; capped before hashing, so that a megabyte costs nothing.
+pub const PASSWORD_MAX: usize = 256;
+
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// Hashes at once: each takes 19 MiB and a core.
+const RUNNING_MAX: usize = 2;
+/// Hashes that may wait: about a second of work. Beyond it a caller is told to come again.
+const WAITING_MAX: usize = 64;
+
+/// What a password must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// At least 8 characters, not all digits, not a common one.
+    Standard,
+    /// Also hard to guess, with the account's own names counted as guesses.
+    Strict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weakness {
+    TooShort,
+    TooLong,
+    TooCommon,
+    AllDigits,
+    /// Guessable; only the strict policy asks.
+    Guessable,
+}
+
+impl Policy {
+    /// Everything that speaks against a password of somebody with these `names`.
+    pub fn weaknesses(self, password: &str, names: &[&str]) -> Vec<Weakness> {
+        let length = password.chars().count();
+        if length > PASSWORD_MAX {
+            return vec![Weakness::TooLong];
+        }
+        let mut weaknesses = Vec::new();
+        if length < PASSWORD_MIN {
+            weaknesses.push(Weakness::TooShort);
+        }
+        if is_common(password) {
+            weaknesses.push(Weakness::TooCommon);
+        }
+        if password.chars().all(|c| c.is_ascii_digit()) {
+            weaknesses.push(Weakness::AllDigits);
+        }
+        let is_strict = self == Self::Strict;
+        if is_strict && zxcvbn::zxcvbn(password, names).score() < Score::Three {
+            weaknesses.push(Weakness::Guessable);
+        }
+        weaknesses
+    }
+}
+
+/// Whether it stands as a whole in zxcvbn's list of 30,000 passwords from public breaches.
+fn is_common(password: &str) -> bool {
+    let entropy = zxcvbn::zxcvbn(password, &[]);
+    let warning = entropy.feedback().and_then(|feedback| feedback.warning());
+    matches!(
+        warning,
+        Some(
+            Warning::ThisIsATop10Password
+                | Warning::ThisIsATop100Password
+                | Warning::ThisIsACommonPassword
+        )
+    )
+}
+
+/// Hashes and verifies, a few at a time. Cheap to clone.
+#[derive(Clone)]
+pub struct Passwords {
+    pub policy: Policy,
+    running: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    /// Stands in for the hash of an account that does not exist, so that asking takes as long.
+    nobody: Arc<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    #[error("too many passwords are being checked")]
+    Busy,
+    #[error("the password hasher failed")]
+    Failed,
+}
+
+impl Passwords {
+    pub fn new(policy: Policy) -> Result<Self, PasswordError> {
+        Ok(Self {
+            policy,
+            running: Arc::new(Semaphore::new(RUNNING_MAX)),
+            waiting: Arc::default(),
+            nobody: hash_now("the password of nobody")?.into(),
+        })
+    }
+
+    /// The PHC string of a password.
+    pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
+        self.take_turn(move || hash_now(&password)).await?
+    }
+
+    /// Whether the password is that of the hash; `None` for an account that does not exist,
+    /// which takes as long and is false.
+    pub async fn verify(
+        &self,
+        password: String,
+        hash: Option<String>,
+    ) -> Result<bool, PasswordError> {
+        let nobody = Arc::clone(&self.nobody);
+        self.take_turn(move || {
+            let is_right = verify_now(&password, hash.as_deref().unwrap_or(&nobody));
+            is_right && hash.is_some() && password.chars().count() <= PASSWORD_MAX
+        })
+        .await
+    }
+
+    async fn take_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let _place = Place::take(&self.waiting).ok_or(PasswordError::Busy)?;
+        let turn = Arc::clone(&self.running).acquire_owned().await;
+        let turn = turn.map_err(|_| PasswordError::Failed)?;
+        let work = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(turn); // Here, so that a caller who hangs up frees it only when the work is over.
+            result
+        });
+        work.await.map_err(|_| PasswordError::Failed)
+    }
+}
+
+/// A place in the queue, given back when dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
+        let place = Self(waiting);
+        let before = waiting.fetch_add(1, Ordering::SeqCst);
+        (before < WAITING_MAX + RUNNING_MAX).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn argon2() -> Result<Argon2<'static>, PasswordError> {
+    let params =
+        Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| PasswordError::Failed)?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn hash_now(password: &str) -> Result<String, PasswordError> {
+    let hash = argon2()?.hash_password(password.as_bytes());
+    Ok(hash.map_err(|_| PasswordError::Failed)?.to_string())
+}
+
+fn verify_now(password: &str, hash: &str) -> bool {
+    // Longer ones can't be anybody's; what is hashed in their stead takes the usual time.
+    let capped: String = password.chars().take(PASSWORD_MAX).collect();
+    let (Ok(hash), Ok(argon2)) = (PasswordHash::new(hash), argon2()) else {
+        return false;
+    };
+    argon2.verify_password(capped.as_bytes(), &hash).is_ok()
+}

@@ -1,0 +1,148 @@
+//! Passwords and tokens, the good ones and the others.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::password::{Passwords, Policy, Weakness};
+use super::token::{ACCESS_S, Fault, Kind, REFRESH_S, Tokens};
+use crate::shop::ids::UserId;
+use crate::shop::time::Timestamp;
+
+const NOW: Timestamp = Timestamp(1_770_000_000_000_000);
+const KEY: &[u8] = b"a key of thirty-two bytes, or so";
+
+fn signed(header: &str, claims: &str, key: &[u8]) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let message = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()));
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).expect("any length");
+    mac.update(message.as_bytes());
+    format!("{message}.{}", encode(&mac.finalize().into_bytes()))
+}
+
+const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
+
+fn claims(extra: &str) -> String {
+    let exp = NOW.seconds() + 60;
+    let iat = NOW.seconds();
+    format!(r#"{{"token_type":"access","exp":{exp},"iat":{iat},"jti":"ab","user_id":"7"{extra}}}"#)
+}
+
+#[test]
+fn a_pair_is_good_for_its_purpose_and_its_time() {
+    let tokens = Tokens::new(KEY);
+    let pair = tokens.mint_pair(UserId(7), NOW).expect("minted");
+    let access = |now| tokens.read(&pair.access, Kind::Access, now);
+    assert_eq!(access(NOW).map(|good| good.user), Ok(UserId(7)));
+    assert!(access(NOW.plus_s(ACCESS_S - 1)).is_ok());
+    assert_eq!(access(NOW.plus_s(ACCESS_S)), Err(Fault::Expired));
+    let refresh = |now| tokens.read(&pair.refresh, Kind::Refresh, now);
+    assert_eq!(refresh(NOW).map(|good| good.jti_hash), Ok(pair.refresh_hash));
+    assert!(refresh(NOW.plus_s(REFRESH_S - 1)).is_ok());
+    assert_eq!(refresh(NOW.plus_s(REFRESH_S)), Err(Fault::Expired));
+    assert_eq!(tokens.read(&pair.refresh, Kind::Access, NOW), Err(Fault::WrongKind));
+    assert_eq!(tokens.read(&pair.access, Kind::Refresh, NOW), Err(Fault::WrongKind));
+}
+
+#[test]
+fn a_token_made_by_hand_with_our_key_reads_like_ours() {
+    let tokens = Tokens::new(KEY);
+    let read = |token: &str| tokens.read(token, Kind::Access, NOW).map(|good| good.user);
+    assert_eq!(read(&signed(HEADER, &claims(""), KEY)), Ok(UserId(7)));
+    let as_number = claims("").replace(r#""7""#, "7");
+    assert_eq!(read(&signed(HEADER, &as_number, KEY)), Ok(UserId(7)));
+}
+
+#[test]
+fn tokens_that_only_look_like_ours_are_refused() {
+    let tokens = Tokens::new(KEY);
+    let good = signed(HEADER, &claims(""), KEY);
+    let with = |from: &str, to: &str| signed(HEADER, &claims("").replace(from, to), KEY);
+    let header = |header: &str| signed(header, &claims(""), KEY);
+    let unsigned = good.rsplit_once('.').expect("three parts").0;
+    let bad = [
+        String::new(),
+        "a.b.c".into(),
+        unsigned.into(),
+        format!("{unsigned}."),
+        format!("{good}A"),
+        format!("{good}."),
+        format!("{good}.{good}"),
+        signed(HEADER, &claims(""), b"another key"),
+        header(r#"{"alg":"none","typ":"JWT"}"#),
+        header(r#"{"alg":"HS512","typ":"JWT"}"#),
+        header(r#"{"alg":"RS256","typ":"JWT"}"#),
+        header(r#"{"typ":"JWT"}"#),
+        signed(HEADER, &claims(r#","user_id":"8""#), KEY), // Twice.
+        with(r#""user_id":"7""#, r#""user_id":"-7""#),
+        with(r#""user_id":"7""#, r#""user_id":null"#),
+        with(r#""jti":"ab","#, ""),
+        with(r#""token_type":"access","#, ""),
+        with(r#""token_type":"access""#, r#""token_type":"admin""#),
+        with(r#""iat":"#, r#""iat":9"#), // Far in the future.
+        with(r#""exp":"#, r#""expires":"#),
+        with(r#""exp":"#, r#""exp":1.5e"#),
+        signed(HEADER, &claims(&format!(r#","x":"{}""#, "x".repeat(4_000))), KEY),
+    ];
+    for token in &bad {
+        assert_eq!(tokens.read(token, Kind::Access, NOW), Err(Fault::Invalid), "{token}");
+    }
+}
+
+#[test]
+fn the_standard_policy_refuses_short_common_and_all_digits() {
+    use Weakness::{AllDigits, TooCommon, TooLong, TooShort};
+    let weaknesses = |password| Policy::Standard.weaknesses(password, &[]);
+    assert_eq!(weaknesses("12345"), [TooShort, TooCommon, AllDigits]);
+    assert_eq!(weaknesses("password"), [TooCommon]);
+    assert_eq!(weaknesses("4827105936"), [AllDigits]);
+    assert_eq!(weaknesses("x7!kQ"), [TooShort]);
+    assert_eq!(weaknesses(&"x".repeat(257)), [TooLong]);
+    // The original's own example signs up.
+    assert_eq!(Policy::Standard.weaknesses("testuser", &["testuser"]), []);
+    assert_eq!(weaknesses("correct horse battery"), []);
+    assert_eq!(weaknesses("пароль-мой"), []);
+}
+
+#[test]
+fn the_strict_policy_also_asks_for_strength() {
+    let strict = |password, names: &[&str]| Policy::Strict.weaknesses(password, names);
+    assert_eq!(strict("testuser", &["testuser"]), [Weakness::Guessable]);
+    assert_eq!(strict("wilhelmina1", &["wilhelmina"]), [Weakness::Guessable]);
+    assert_eq!(strict("correct horse battery", &["ann"]), []);
+}
+
+#[tokio::test]
+async fn a_password_verifies_against_its_own_hash_alone() {
+    let passwords = Passwords::new(Policy::Standard).expect("a hasher");
+    let hash = passwords.hash("a long secret".into()).await.expect("hashed");
+    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+    let again = passwords.hash("a long secret".into()).await.expect("hashed");
+    assert_ne!(hash, again, "salted");
+    let verify = |password: &str, hash: Option<&str>| {
+        passwords.verify(password.to_owned(), hash.map(ToOwned::to_owned))
+    };
+    assert_eq!(verify("a long secret", Some(&hash)).await, Ok(true));
+    assert_eq!(verify("another secret", Some(&hash)).await, Ok(false));
+    assert_eq!(verify("a long secret", None).await, Ok(false));
+    assert_eq!(verify("the password of nobody", None).await, Ok(false));
+    assert_eq!(verify("a long secret", Some("no hash")).await, Ok(false));
+}
+
+#[tokio::test]
+async fn a_crowd_at_the_hasher_is_told_to_come_again() {
+    let passwords = Passwords::new(Policy::Standard).expect("a hasher");
+    let crowd: Vec<_> = (0..80)
+        .map(|_| tokio::spawn({
+            let passwords = passwords.clone();
+            async move { passwords.verify("x".into(), None).await }
+        }))
+        .collect();
+    let mut busy = 0;
+    for caller in crowd {
+        busy += usize::from(caller.await.expect("no panic").is_err());
+    }
+    assert_eq!(busy, 80 - 64 - 2);
+    // And its places are free again.
+    assert_eq!(passwords.verify("x".into(), None).await, Ok(false));
+}

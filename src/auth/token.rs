@@ -1,0 +1,263 @@
+//! Tokens: HS256 JSON Web Tokens, the claims of the original API.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::signature::{Error as SignatureError, Signer, Verifier};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::shop::ids::UserId;
+use crate::shop::sessions::Family;
+use crate::shop::time::{DAY_S, MINUTE_S, Timestamp};
+
+pub const ACCESS_S: i64 = 60 * MINUTE_S;
+pub const REFRESH_S: i64 = DAY_S;
+
+/// Longer texts are no token of ours (they are about 250 bytes) and are not decoded.
+const TOKEN_MAX_BYTES: usize = 1_024;
+
+/// How far in the future an `iat` may lie: clocks step back.
+const LEEWAY_S: i64 = 5;
+
+/// Bytes of the signing key, as many as HS256's hash gives (RFC 7518, section 3.2).
+pub const KEY_BYTES: usize = 32;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Access,
+    Refresh,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Claims {
+    token_type: Kind,
+    exp: i64,
+    iat: i64,
+    jti: String,
+    #[serde(serialize_with = "as_text", deserialize_with = "from_text_or_number")]
+    user_id: u64,
+}
+
+/// Why a token is not good for what it was shown for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Invalid,
+    Expired,
+    WrongKind,
+}
+
+/// A good token: whose, and under which hash the store knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Good {
+    pub user: UserId,
+    pub jti_hash: [u8; 32],
+}
+
+/// What a sign-in hands out.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub access: String,
+    pub refresh: String,
+    pub refresh_hash: [u8; 32],
+    pub refresh_expires_at: Timestamp,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a token could not be made")]
+pub struct MintError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+/// Mints and reads tokens under one key.
+pub struct Tokens {
+    minting: EncodingKey,
+    reading: DecodingKey,
+    validation: Validation,
+}
+
+impl Tokens {
+    pub fn new(key: &[u8]) -> Self {
+        // Another caller in this process may have been first: it installed the same provider.
+        let _ = HS256_ONLY.install_default();
+        let mut validation = Validation::new(Algorithm::HS256);
+        // Times are judged below, by the clock that is handed in.
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        Self {
+            minting: EncodingKey::from_secret(key),
+            reading: DecodingKey::from_secret(key),
+            validation,
+        }
+    }
+
+    pub fn mint_pair(&self, user: UserId, now: Timestamp) -> Result<Pair, MintError> {
+        let refresh_jti = new_jti()?;
+        Ok(Pair {
+            access: self.mint(Kind::Access, user, new_jti()?, now, ACCESS_S)?,
+            refresh_hash: Sha256::digest(&refresh_jti).into(),
+            refresh: self.mint(Kind::Refresh, user, refresh_jti, now, REFRESH_S)?,
+            refresh_expires_at: now.plus_s(REFRESH_S),
+        })
+    }
+
+    fn mint(
+        &self,
+        token_type: Kind,
+        user: UserId,
+        jti: String,
+        now: Timestamp,
+        lifetime_s: i64,
+    ) -> Result<String, MintError> {
+        let iat = now.seconds();
+        let claims = Claims {
+            token_type,
+            exp: iat + lifetime_s,
+            iat,
+            jti,
+            user_id: user.0,
+        };
+        let header = Header::new(Algorithm::HS256);
+        jsonwebtoken::encode(&header, &claims, &self.minting)
+            .map_err(|error| MintError(Box::new(error)))
+    }
+
+    /// Reads a token shown as one of this kind.
+    pub fn read(&self, token: &str, kind: Kind, now: Timestamp) -> Result<Good, Fault> {
+        if token.len() > TOKEN_MAX_BYTES {
+            return Err(Fault::Invalid);
+        }
+        let read = jsonwebtoken::decode::<Claims>(token, &self.reading, &self.validation);
+        let claims = match read {
+            Ok(read) => read.claims,
+            Err(error) => {
+                return Err(match error.kind() {
+                    ErrorKind::ExpiredSignature => Fault::Expired,
+                    _ => Fault::Invalid,
+                });
+            }
+        };
+        if claims.exp <= now.seconds() {
+            return Err(Fault::Expired);
+        }
+        if claims.iat > now.seconds() + LEEWAY_S {
+            return Err(Fault::Invalid);
+        }
+        if claims.token_type != kind {
+            return Err(Fault::WrongKind);
+        }
+        Ok(Good {
+            user: UserId(claims.user_id),
+            jti_hash: Sha256::digest(&claims.jti).into(),
+        })
+    }
+}
+
+pub fn new_key() -> std::io::Result<Vec<u8>> {
+    let mut key = vec![0; KEY_BYTES];
+    getrandom::fill(&mut key).map_err(std::io::Error::other)?;
+    Ok(key)
+}
+
+pub fn new_family() -> Result<Family, MintError> {
+    let mut family = [0; 16];
+    getrandom::fill(&mut family).map_err(|error| MintError(Box::new(error)))?;
+    Ok(Family(family))
+}
+
+/// 128 random bits as 32 hex digits, as the original writes them.
+fn new_jti() -> Result<String, MintError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| MintError(Box::new(error)))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn as_text<S: serde::Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+/// The original writes `user_id` as text and takes a number too.
+fn from_text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    struct TextOrNumber;
+
+    impl serde::de::Visitor<'_> for TextOrNumber {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a user's id")
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, id: u64) -> Result<u64, E> {
+            Ok(id)
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<u64, E> {
+            text.parse().map_err(E::custom)
+        }
+    }
+
+    deserializer.deserialize_any(TextOrNumber)
+}
+
+/// The library's own providers bring an RSA with an open advisory (RUSTSEC-2023-0071) or C code;
+/// this one knows HS256 and nothing else, so that no header can talk it into another algorithm.
+static HS256_ONLY: CryptoProvider = CryptoProvider {
+    signer_factory: |algorithm, key| match algorithm {
+        Algorithm::HS256 => Ok(Box::new(Hs256(key.as_bytes().to_vec()))),
+        _ => Err(ErrorKind::InvalidAlgorithm.into()),
+    },
+    verifier_factory: |algorithm, key| match algorithm {
+        Algorithm::HS256 => Ok(Box::new(Hs256(key.try_get_as_bytes()?.to_vec()))),
+        _ => Err(ErrorKind::InvalidAlgorithm.into()),
+    },
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+/// HMAC with SHA-256 under this key (RFC 7518, section 3.2).
+struct Hs256(Vec<u8>);
+
+impl Hs256 {
+    fn mac(&self, message: &[u8]) -> Result<Hmac<Sha256>, SignatureError> {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).map_err(SignatureError::from_source)?;
+        mac.update(message);
+        Ok(mac)
+    }
+}
+
+impl Signer<Vec<u8>> for Hs256 {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, SignatureError> {
+        Ok(self.mac(message)?.finalize().into_bytes().to_vec())
+    }
+}
+
+impl Verifier<Vec<u8>> for Hs256 {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), SignatureError> {
+        // Compares in constant time.
+        let verified = self.mac(message)?.verify_slice(signature);
+        verified.map_err(SignatureError::from_source)
+    }
+}
+
+impl JwtSigner for Hs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS256
+    }
+}
+
+impl JwtVerifier for Hs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS256
+    }
+}
+
+/// A random password that can be typed: 16 letters and digits of base64url, 96 bits.
+pub fn new_password() -> Result<String, MintError> {
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes).map_err(|error| MintError(Box::new(error)))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}

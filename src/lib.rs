@@ -1,0 +1,4 @@
+pub mod shop;
+pub mod auth;
+pub mod store;
+pub mod http;

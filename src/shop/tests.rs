@@ -1,0 +1,349 @@
+//! The rules, asked by the thousand.
+
+use proptest::prelude::*;
+
+use super::carts::{self, Cart};
+use super::ids::{
+    CartLineId, CategoryId, CommentId, OrderId, OrderLineId, ProductId, UserId,
+};
+use super::money::{Money, MoneyError};
+use super::orders::{self, Facts, Order, Refusal, Status, Stock};
+use super::products::{Price, Product};
+use super::time::Timestamp;
+use super::users::{Account, Email, Role, StandingEdit, Username};
+use super::{comments, sessions, users};
+
+const NOW: Timestamp = Timestamp(1_770_000_000_000_000);
+const ANN: UserId = UserId(7);
+
+fn product(id: u64, cents: i128) -> Product {
+    Product {
+        id: ProductId(id),
+        title: format!("Product {id}"),
+        category: CategoryId(1),
+        description: String::new(),
+        price: Price::new(Money::from_cents(cents)).unwrap(),
+        created_at: NOW,
+    }
+}
+
+fn line(id: u64, product: u64, quantity: u32) -> carts::Line {
+    carts::Line {
+        id: CartLineId(id),
+        product: ProductId(product),
+        quantity,
+    }
+}
+
+fn place(facts: Facts) -> Result<orders::Placed, Refusal> {
+    orders::place(facts, OrderId(1), OrderLineId(1), NOW)
+}
+
+fn facts(lines: Vec<carts::Line>, shelf: Vec<(Product, u64)>) -> Facts {
+    Facts {
+        user: ANN,
+        cart: Cart { lines },
+        shelf: shelf
+            .into_iter()
+            .map(|(product, stock)| (product, Stock(stock)))
+            .collect(),
+    }
+}
+
+prop_compose! {
+    /// A cart over six products, some gone from the shop, some on several lines.
+    fn any_facts()(
+        lines in prop::collection::vec((1_u64..=6, 1_u32..=50), 0..12),
+        shelf in prop::collection::btree_map(1_u64..=6, (1_i128..=9_999_999_999, 0_u64..=120), 0..=6),
+    ) -> Facts {
+        facts(
+            (1..).zip(lines).map(|(id, (product, quantity))| line(id, product, quantity)).collect(),
+            shelf.into_iter().map(|(id, (cents, stock))| (product(id, cents), stock)).collect(),
+        )
+    }
+}
+
+/// Pieces of a product in the cart, over all its lines.
+fn requested(facts: &Facts, product: ProductId) -> u64 {
+    let lines = facts.cart.lines.iter();
+    lines
+        .filter(|line| line.product == product)
+        .map(|line| u64::from(line.quantity))
+        .sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn stock_before_is_stock_after_and_sold(facts in any_facts()) {
+        if let Ok(placed) = place(facts.clone()) {
+            for (product, before) in &facts.shelf {
+                let after = placed.stock.iter().find(|(id, _)| *id == product.id);
+                let after = after.map_or(*before, |(_, stock)| *stock);
+                let sold: u64 = placed.order.lines.iter()
+                    .filter(|line| line.product == product.id)
+                    .map(|line| u64::from(line.quantity))
+                    .sum();
+                prop_assert_eq!(before.0, after.0 + sold);
+                prop_assert_eq!(sold, requested(&facts, product.id));
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_for_stock_names_every_short_product_and_no_other(facts in any_facts()) {
+        let short: Vec<_> = facts.shelf.iter()
+            .filter(|(product, stock)| requested(&facts, product.id) > stock.0)
+            .map(|(product, _)| product.id)
+            .collect();
+        match place(facts.clone()) {
+            Err(Refusal::InsufficientStock(named)) => {
+                let mut named: Vec<_> = named.into_iter().map(|short| short.product).collect();
+                named.sort();
+                prop_assert_eq!(named, short);
+            }
+            Err(Refusal::CartEmpty) => {
+                prop_assert!(facts.shelf.iter().all(|(p, _)| requested(&facts, p.id) == 0));
+            }
+            Ok(_) | Err(Refusal::TotalTooLarge) => prop_assert!(short.is_empty()),
+        }
+    }
+
+    #[test]
+    fn a_total_is_the_sum_of_its_lines(facts in any_facts()) {
+        match place(facts) {
+            Ok(placed) => {
+                let sum: i128 = placed.order.lines.iter()
+                    .map(|line| line.price.cents() * i128::from(line.quantity))
+                    .sum();
+                prop_assert_eq!(placed.order.total.cents(), sum);
+                prop_assert!(placed.order.total <= orders::TOTAL_MAX);
+            }
+            Err(Refusal::TotalTooLarge | Refusal::CartEmpty | Refusal::InsufficientStock(_)) => {}
+        }
+    }
+
+    #[test]
+    fn cancelling_gives_back_what_was_sold_once(facts in any_facts()) {
+        if let Ok(placed) = place(facts.clone()) {
+            let cancelled = orders::cancel(Some(placed.order), ANN).expect("a new order of one's own");
+            for (product, pieces) in &cancelled.restock {
+                prop_assert_eq!(*pieces, requested(&facts, *product));
+            }
+            let sold_products = placed.stock.len();
+            prop_assert_eq!(cancelled.restock.len(), sold_products);
+            prop_assert_eq!(
+                orders::cancel(Some(cancelled.order), ANN),
+                Err(orders::CancelRefusal::NotNew)
+            );
+        }
+    }
+
+    #[test]
+    fn money_reads_what_it_prints(cents in -10_i128.pow(20)..10_i128.pow(20)) {
+        let money = Money::from_cents(cents);
+        prop_assert_eq!(Money::parse(&money.to_string()), Ok(money));
+    }
+
+    #[test]
+    fn money_never_panics(text in "[-+0-9.eE_ ]{0,40}") {
+        let _ = Money::parse(&text);
+    }
+
+    #[test]
+    fn a_cart_counts_every_piece(adds in prop::collection::vec((1_u64..=4, 1_u32..=1_000), 0..40)) {
+        let mut cart = Cart::default();
+        for (n, (product, quantity)) in (1..).zip(&adds) {
+            cart = carts::add(cart, ProductId(*product), *quantity, CartLineId(n)).unwrap();
+        }
+        for product in 1..=4 {
+            let put_in: u32 = adds.iter().filter(|(p, _)| *p == product).map(|(_, q)| q).sum();
+            let lines: Vec<_> = cart.lines.iter().filter(|l| l.product == ProductId(product)).collect();
+            prop_assert!(lines.len() <= 1);
+            prop_assert_eq!(lines.first().map_or(0, |line| line.quantity), put_in);
+        }
+    }
+}
+
+#[test]
+fn two_lines_of_one_product_are_summed_before_they_are_checked() {
+    let lines = vec![line(1, 1, 3), line(2, 1, 3)];
+    let refusal = place(facts(lines, vec![(product(1, 100), 5)])).unwrap_err();
+    let Refusal::InsufficientStock(short) = refusal else {
+        panic!("refused for stock, not {refusal:?}")
+    };
+    assert_eq!((short[0].requested, short[0].available), (6, 5));
+}
+
+#[test]
+fn the_last_piece_may_be_sold() {
+    let placed = place(facts(vec![line(1, 1, 5)], vec![(product(1, 100), 5)])).unwrap();
+    assert_eq!(placed.stock, [(ProductId(1), Stock(0))]);
+}
+
+#[test]
+fn a_total_beyond_the_bound_is_refused() {
+    let shelf = vec![(product(1, 9_999_999_999), 1_000)];
+    assert!(place(facts(vec![line(1, 1, 100)], shelf.clone())).is_ok());
+    let refusal = place(facts(vec![line(1, 1, 101)], shelf)).unwrap_err();
+    assert_eq!(refusal, Refusal::TotalTooLarge);
+}
+
+fn order(status: Status) -> Order {
+    let mut placed = place(facts(vec![line(1, 1, 1)], vec![(product(1, 100), 1)])).unwrap();
+    placed.order.status = status;
+    placed.order
+}
+
+#[test]
+fn status_moves_one_step_and_stops() {
+    use orders::AdvanceRefusal::{AlreadyShipped, Cancelled, NotFound, NotTheNextStep};
+    let step = |from, to| orders::advance(Some(order(from)), to).map(|order| order.status);
+    assert_eq!(step(Status::New, None), Ok(Status::Paid));
+    assert_eq!(step(Status::Paid, None), Ok(Status::Shipped));
+    assert_eq!(step(Status::Paid, Some(Status::Shipped)), Ok(Status::Shipped));
+    assert_eq!(step(Status::New, Some(Status::Shipped)), Err(NotTheNextStep));
+    assert_eq!(step(Status::New, Some(Status::New)), Err(NotTheNextStep));
+    assert_eq!(step(Status::Shipped, None), Err(AlreadyShipped));
+    assert_eq!(step(Status::Cancelled, None), Err(Cancelled));
+    assert_eq!(orders::advance(None, None), Err(NotFound));
+}
+
+#[test]
+fn only_a_new_order_of_ones_own_can_be_cancelled() {
+    use orders::CancelRefusal::{NotFound, NotNew};
+    let cancel = |status, user| orders::cancel(Some(order(status)), user).map(|_| ());
+    assert_eq!(cancel(Status::New, ANN), Ok(()));
+    assert_eq!(cancel(Status::New, UserId(8)), Err(NotFound));
+    for status in [Status::Paid, Status::Shipped, Status::Cancelled] {
+        assert_eq!(cancel(status, ANN), Err(NotNew));
+    }
+}
+
+#[test]
+fn money_is_read_exactly() {
+    let cents = |text| Money::parse(text).map(Money::cents);
+    assert_eq!(cents("1200"), Ok(120_000));
+    assert_eq!(cents("1200.0"), Ok(120_000));
+    assert_eq!(cents(" 999.9 "), Ok(99_990));
+    assert_eq!(cents(".5"), Ok(50));
+    assert_eq!(cents("1e3"), Ok(100_000));
+    assert_eq!(cents("1.25e1"), Ok(1_250));
+    assert_eq!(cents("125E-1"), Ok(1_250));
+    assert_eq!(cents("-0.10"), Ok(-10));
+    assert_eq!(cents("0.001"), Err(MoneyError::TooFine));
+    assert_eq!(cents("10.5000"), Err(MoneyError::TooFine));
+    for bad in ["", "-", ".", "1,000", "abc", "NaN", "Infinity", "0x10", "1e", "1 0", "1.2.3", "٣"] {
+        assert_eq!(cents(bad), Err(MoneyError::NotANumber), "{bad}");
+    }
+    for long in ["1e99", "1e9999999999", &"9".repeat(31)] {
+        assert!(cents(long).is_err(), "{long}");
+    }
+}
+
+#[test]
+fn a_cart_line_has_a_bound_and_a_cart_too() {
+    let cart = Cart { lines: vec![line(1, 1, 2_147_483_647)] };
+    let refusal = carts::add(cart, ProductId(1), 1, CartLineId(2));
+    assert_eq!(refusal, Err(carts::Refusal::TooMany));
+    let lines = (1..=500).map(|n| line(n, n, 1)).collect();
+    let refusal = carts::add(Cart { lines }, ProductId(501), 1, CartLineId(501));
+    assert_eq!(refusal, Err(carts::Refusal::Full));
+}
+
+fn account(role: Role) -> Account {
+    let newcomer = users::Newcomer {
+        username: Username::parse("ann").unwrap(),
+        first_name: String::new(),
+        email: Some(Email::parse("ann@shop.test").unwrap()),
+        phone: None,
+        password_hash: String::new(),
+        role,
+    };
+    users::sign_up(newcomer, users::Holders::default(), ANN, NOW).unwrap()
+}
+
+#[test]
+fn names_are_the_same_without_case_and_in_compatible_letters() {
+    let key = |name| Username::parse(name).unwrap().key();
+    assert_eq!(key("Ann"), key("aNN"));
+    assert_eq!(Username::parse("ﬁsh").unwrap().as_str(), "fish");
+    assert_eq!(key("ÄRGER"), key("ärger"));
+    for bad in ["", "  ", "a b", "a/b", "a\0b", "<a>", &"x".repeat(151)] {
+        assert!(Username::parse(bad).is_err(), "{bad}");
+    }
+    for bad in ["ann", "ann@", "@shop.test", "ann@shop", "a b@shop.test", "ann@shop..test"] {
+        assert!(Email::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_last_active_admin_stays() {
+    let demote = StandingEdit { role: Some(Role::Customer), is_active: None };
+    let deactivate = StandingEdit { role: None, is_active: Some(false) };
+    for edit in [demote, deactivate] {
+        let admin = account(Role::Admin);
+        assert_eq!(users::edit_standing(admin.clone(), edit, 1), Err(users::LastAdmin));
+        assert!(users::edit_standing(admin, edit, 2).is_ok());
+        assert!(users::edit_standing(account(Role::Customer), edit, 1).is_ok());
+    }
+}
+
+#[test]
+fn the_last_contact_stays() {
+    let clear = users::ProfileEdit { email: Some(None), ..Default::default() };
+    let refusal = users::edit_profile(account(Role::Customer), clear, users::Holders::default());
+    assert_eq!(refusal, Err(users::ProfileRefusal::NoContact));
+}
+
+#[test]
+fn a_session_lives_once_and_only_in_its_era() {
+    use sessions::{Facts, Family, Refusal, Session, check};
+    let account = account(Role::Customer);
+    let session = Session {
+        user: ANN,
+        family: Family([1; 16]),
+        era: account.era,
+        expires_at: NOW.plus_s(60),
+        is_spent: false,
+    };
+    let good = Facts {
+        session: Some(session.clone()),
+        account: Some(account.clone()),
+        is_family_ended: false,
+    };
+    let heard = |facts, now| check(facts, now).map(|_| ());
+    assert_eq!(heard(good.clone(), NOW), Ok(()));
+    assert_eq!(heard(good.clone(), NOW.plus_s(60)), Err(Refusal::Dead));
+    assert_eq!(heard(Facts { session: None, ..good.clone() }, NOW), Err(Refusal::Dead));
+    assert_eq!(heard(Facts { account: None, ..good.clone() }, NOW), Err(Refusal::Dead));
+    assert_eq!(heard(Facts { is_family_ended: true, ..good.clone() }, NOW), Err(Refusal::Dead));
+    let spent = Session { is_spent: true, ..session };
+    let reused = heard(Facts { session: Some(spent), ..good.clone() }, NOW);
+    assert_eq!(reused, Err(Refusal::Reused(Family([1; 16]))));
+    let later = users::change_password(account, String::new());
+    assert_eq!(heard(Facts { account: Some(later), ..good }, NOW), Err(Refusal::Dead));
+}
+
+#[test]
+fn a_comment_is_its_authors_and_the_admins_to_delete() {
+    use comments::Refusal::{NotFound, NotYours};
+    let comment = comments::Comment {
+        id: CommentId(1),
+        product: ProductId(1),
+        user: ANN,
+        text: "good".into(),
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    let stranger = UserId(8);
+    let edit = |comment, user| comments::edit(comment, user, None, NOW).map(|_| ());
+    assert_eq!(edit(Some(comment.clone()), ANN), Ok(()));
+    assert_eq!(edit(Some(comment.clone()), stranger), Err(NotYours));
+    assert_eq!(edit(None, ANN), Err(NotFound));
+    let delete = |user, is_admin| comments::delete(Some(comment.clone()), user, is_admin).map(|_| ());
+    assert_eq!(delete(ANN, false), Ok(()));
+    assert_eq!(delete(stranger, false), Err(NotYours));
+    assert_eq!(delete(stranger, true), Ok(()));
+}

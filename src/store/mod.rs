@@ -1,0 +1,240 @@
+//! The disk: everything the shop knows, in one redb file, asked by use-case.
+//!
+//! Reads run where they are called, on a snapshot. Writes go to the one writer (`writer`), which
+//! loads facts, asks a rule of `shop`, applies its answer, and answers after the commit.
+
+mod carts;
+mod codec;
+mod comments;
+mod disk;
+mod folder;
+mod orders;
+mod outbox;
+mod pages;
+mod photos;
+mod products;
+mod sessions;
+mod tables;
+mod users;
+mod writer;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::{mpsc, oneshot};
+
+pub use carts::FilledCart;
+pub use comments::SignedComment;
+pub use folder::{Folder, FolderError};
+pub use pages::{Page, PageAsk, Place};
+pub use photos::{Photo, PhotoFormat};
+pub use products::{ImportRow, ListedCategory, ListedProduct};
+pub use users::SignIn;
+
+use disk::Handle;
+use tables::{Snapshot, Transaction};
+use writer::{Job, Waiting};
+
+/// The store's file in its folder.
+const FILE_NAME: &str = "shop.redb";
+
+/// The shop's data, open. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<Job>,
+}
+
+struct Shared {
+    path: PathBuf,
+    cache_bytes: usize,
+    /// `None` once the store is closed.
+    handle: ArcSwapOption<Handle>,
+    is_writable: AtomicBool,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Ours, not the shop's: the disk or the program failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the write queue is full")]
+    Busy,
+    #[error("the store is closing")]
+    Closing,
+    #[error("the store is being reopened after an error")]
+    Reopening,
+    #[error("a write beside this one failed, and this one was not written")]
+    Dropped,
+    #[error("nothing was written")]
+    NotWritten(#[source] Cause),
+    /// A failed commit may still be there after reopening.
+    #[error("whether it was written is unknown")]
+    Unsure(#[source] Cause),
+    #[error("the store could not be opened")]
+    Opening(#[source] Cause),
+    #[error("the store could not be read")]
+    Reading(#[source] Cause),
+    #[error("the record of key {key} in table {table} is damaged")]
+    Damaged {
+        table: &'static str,
+        key: String,
+        #[source]
+        damage: codec::Damage,
+    },
+    #[error("table {table} lacks the row of key {key} that others point to")]
+    Missing { table: &'static str, key: String },
+    #[error("a use-case panicked; nothing was written")]
+    Bug,
+}
+
+/// An error shared by all who waited for the same commit.
+type Cause = Arc<dyn Error + Send + Sync>;
+
+impl StoreError {
+    fn not_written(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::NotWritten(Arc::new(error))
+    }
+
+    fn unsure(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Unsure(Arc::new(error))
+    }
+
+    fn opening(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Opening(Arc::new(error))
+    }
+
+    fn damaged(table: &'static str, key: &[u8], damage: codec::Damage) -> Self {
+        let key = format!("{}", key.escape_ascii());
+        Self::Damaged { table, key, damage }
+    }
+
+    fn missing(table: &'static str, key: &[u8]) -> Self {
+        let key = format!("{}", key.escape_ascii());
+        Self::Missing { table, key }
+    }
+
+    /// redb itself failed, and refuses writes until it is reopened.
+    fn is_storage(&self) -> bool {
+        matches!(
+            self,
+            Self::NotWritten(_) | Self::Unsure(_) | Self::Opening(_) | Self::Reading(_)
+        )
+    }
+}
+
+impl From<redb::StorageError> for StoreError {
+    fn from(error: redb::StorageError) -> Self {
+        Self::Reading(Arc::new(error))
+    }
+}
+
+impl From<redb::TableError> for StoreError {
+    fn from(error: redb::TableError) -> Self {
+        Self::Reading(Arc::new(error))
+    }
+}
+
+impl From<redb::TransactionError> for StoreError {
+    fn from(error: redb::TransactionError) -> Self {
+        Self::Reading(Arc::new(error))
+    }
+}
+
+impl Store {
+    /// Opens the shop in a folder, or a new and empty one.
+    pub fn open(folder: &Folder, cache_bytes: usize) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared {
+            path: folder.path().join(FILE_NAME),
+            cache_bytes,
+            handle: ArcSwapOption::empty(),
+            is_writable: AtomicBool::new(true),
+            writer: Mutex::new(None),
+        });
+        let handle = shared.open()?;
+        let txn = handle.begin_write()?;
+        Transaction::new(&txn).open_all()?;
+        txn.commit().map_err(StoreError::opening)?;
+        shared.handle.store(Some(Arc::new(handle)));
+
+        let (queue, jobs) = mpsc::channel(writer::QUEUE_MAX);
+        let weak = Arc::downgrade(&shared);
+        let thread = thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || writer::run(&weak, jobs))
+            .map_err(StoreError::opening)?;
+        *shared.writer.lock().expect("never held across a panic") = Some(thread);
+        Ok(Self { shared, queue })
+    }
+
+    /// Finishes what is queued, then closes the file. Whoever asks later is told so.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        if self.queue.send(Job::Close).await.is_err() {
+            return Ok(()); // Closed already.
+        }
+        let thread = self
+            .shared
+            .writer
+            .lock()
+            .expect("never held across a panic")
+            .take();
+        let shared = Arc::clone(&self.shared);
+        let closing = tokio::task::spawn_blocking(move || {
+            if let Some(thread) = thread {
+                let _ = thread.join(); // It catches panics of use-cases; its own are logged.
+            }
+            match shared.handle.swap(None).map(Arc::try_unwrap) {
+                Some(Ok(handle)) => handle.close(),
+                // A reader still holds it: the last one closes it.
+                Some(Err(_)) | None => Ok(()),
+            }
+        });
+        closing.await.map_err(StoreError::opening)?
+    }
+
+    /// Whether writes are taken: not while the file is being reopened after an error.
+    pub fn is_writable(&self) -> bool {
+        self.shared.is_writable.load(Ordering::SeqCst) && !self.queue.is_closed()
+    }
+
+    /// One consistent moment, for reading.
+    fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let handle = self.shared.handle.load_full();
+        Snapshot::new(handle.ok_or(StoreError::Closing)?)
+    }
+
+    /// Runs a use-case in the writer's next transaction and answers after its commit.
+    async fn write<T: Send + 'static>(
+        &self,
+        use_case: impl FnOnce(&mut Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        if !self.is_writable() {
+            return Err(if self.queue.is_closed() {
+                StoreError::Closing
+            } else {
+                StoreError::Reopening
+            });
+        }
+        let (caller, answer) = oneshot::channel();
+        let job = Job::Ask(Box::new(Waiting::new(use_case, caller)));
+        self.queue.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closing,
+        })?;
+        answer.await.unwrap_or(Err(StoreError::Closing))
+    }
+}
+
+impl Shared {
+    fn open(&self) -> Result<Handle, StoreError> {
+        Handle::open(&self.path, self.cache_bytes)
+    }
+}
+
+/// Makes a file's directory entry durable; for files that stand beside the store.
+fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+    disk::sync_folder_of(path)
+}

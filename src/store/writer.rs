@@ -1,0 +1,243 @@
+//! The one writer: a thread that runs waiting use-cases in one transaction, commits, and answers.
+//!
+//! Nobody hears yes before the commit returned. After a storage error nobody is answered from
+//! that handle again: the file is reopened, strictly, while reads go on from the old one.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::tables::Transaction;
+use super::{Shared, StoreError};
+
+/// Use-cases that may wait; beyond it a caller is told at once to come again later. At 2,000
+/// commits a second and 64 a batch, a full queue is worked off in well under a second.
+pub const QUEUE_MAX: usize = 1_024;
+
+/// Use-cases in one transaction: bounds what one failed commit takes with it.
+const BATCH_MAX: usize = 256;
+
+/// How long to wait before the next try when the file can't be reopened.
+const REOPEN_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long readers of a replaced handle may take to finish.
+const READERS_GRACE: Duration = Duration::from_secs(5);
+
+pub enum Job {
+    Ask(Box<dyn Ask>),
+    Close,
+}
+
+/// A use-case on its way through the writer.
+pub trait Ask: Send {
+    fn run(&mut self, tx: &mut Transaction<'_>) -> Result<(), StoreError>;
+    /// Tells the caller what became of it.
+    fn answer(self: Box<Self>, fate: Result<(), StoreError>);
+}
+
+/// A closure, what it returned, and who waits for it.
+pub struct Waiting<F, T> {
+    use_case: Option<F>,
+    returned: Option<T>,
+    caller: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<F, T> Waiting<F, T> {
+    pub fn new(use_case: F, caller: oneshot::Sender<Result<T, StoreError>>) -> Self {
+        Self {
+            use_case: Some(use_case),
+            returned: None,
+            caller,
+        }
+    }
+}
+
+impl<F, T> Ask for Waiting<F, T>
+where
+    F: FnOnce(&mut Transaction<'_>) -> Result<T, StoreError> + Send,
+    T: Send,
+{
+    fn run(&mut self, tx: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let use_case = self.use_case.take().expect("a batch runs each ask once");
+        self.returned = Some(use_case(tx)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, fate: Result<(), StoreError>) {
+        let Self {
+            returned, caller, ..
+        } = *self;
+        let answer = fate.and_then(|()| returned.ok_or(StoreError::Bug));
+        let _ = caller.send(answer); // The caller may have hung up.
+    }
+}
+
+/// What became of a batch.
+enum Batch {
+    /// Committed, or it wrote nothing.
+    Done,
+    /// A use-case of ours failed half-way: nothing of the batch was written, the store is sound.
+    Dropped,
+    /// The store failed: reopen it.
+    Broken,
+}
+
+/// Works until it is told to close or the store is gone.
+pub fn run(shared: &Weak<Shared>, mut queue: mpsc::Receiver<Job>) {
+    while let Some(job) = queue.blocking_recv() {
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        let mut asks = Vec::new();
+        let mut is_closing = take(job, &mut asks);
+        while asks.len() < BATCH_MAX && !is_closing {
+            let Ok(job) = queue.try_recv() else { break };
+            is_closing = take(job, &mut asks);
+        }
+        if let Batch::Broken = run_batch(&shared, asks) {
+            reopen(&shared, &mut queue);
+        }
+        if is_closing {
+            return;
+        }
+    }
+}
+
+/// Says whether the job was the last one.
+fn take(job: Job, asks: &mut Vec<Box<dyn Ask>>) -> bool {
+    match job {
+        Job::Ask(ask) => asks.push(ask),
+        Job::Close => return true,
+    }
+    false
+}
+
+fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> Batch {
+    if asks.is_empty() {
+        return Batch::Done;
+    }
+    let Some(handle) = shared.handle.load_full() else {
+        answer_all(asks, &StoreError::Closing);
+        return Batch::Done;
+    };
+    let txn = match handle.begin_write() {
+        Ok(txn) => txn,
+        Err(error) => {
+            answer_all(asks, &StoreError::not_written(error));
+            return Batch::Broken;
+        }
+    };
+    let mut fates = Vec::with_capacity(asks.len());
+    let mut tx = Transaction::new(&txn);
+    for ask in &mut asks {
+        let before = tx.writes();
+        let fate = match catch_unwind(AssertUnwindSafe(|| ask.run(&mut tx))) {
+            Ok(fate) => fate,
+            Err(panic) => {
+                tracing::error!(panic = panic_text(&*panic), "a use-case panicked");
+                Err(StoreError::Bug)
+            }
+        };
+        let is_sound = fate.is_ok() || tx.writes() == before;
+        let is_broken = fate.as_ref().is_err_and(StoreError::is_storage);
+        fates.push(fate);
+        if is_sound && !is_broken {
+            continue;
+        }
+        // Half of something is in the transaction: it must not be committed.
+        drop(tx);
+        let aborted = txn.abort();
+        tracing::error!("a batch of {} was dropped", asks.len());
+        let culprit = fates.pop().and_then(Result::err);
+        let innocent = StoreError::Dropped;
+        for (place, ask) in asks.into_iter().enumerate() {
+            let is_culprit = place == fates.len();
+            let error = culprit.as_ref().filter(|_| is_culprit);
+            ask.answer(Err(error.unwrap_or(&innocent).clone()));
+        }
+        return if is_broken || aborted.is_err() {
+            Batch::Broken
+        } else {
+            Batch::Dropped
+        };
+    }
+
+    let wrote = tx.writes() > 0;
+    drop(tx);
+    // A batch of refusals has nothing to make durable.
+    let committed = if wrote {
+        txn.commit().map_err(StoreError::unsure)
+    } else {
+        txn.abort().map_err(StoreError::not_written)
+    };
+    if let Err(error) = committed {
+        answer_all(asks, &error);
+        return Batch::Broken;
+    }
+    for (ask, fate) in asks.into_iter().zip(fates) {
+        ask.answer(fate);
+    }
+    Batch::Done
+}
+
+fn answer_all(asks: Vec<Box<dyn Ask>>, error: &StoreError) {
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "{} writes failed",
+        asks.len()
+    );
+    for ask in asks {
+        ask.answer(Err(error.clone()));
+    }
+}
+
+/// Tries until the file is open again or the store is told to close. Reads go on meanwhile from
+/// the old handle; writes are refused.
+fn reopen(shared: &Shared, queue: &mut mpsc::Receiver<Job>) {
+    shared.is_writable.store(false, Ordering::SeqCst);
+    loop {
+        while let Ok(job) = queue.try_recv() {
+            match job {
+                Job::Ask(ask) => ask.answer(Err(StoreError::Reopening)),
+                Job::Close => {
+                    queue.close();
+                    return;
+                }
+            }
+        }
+        match shared.open() {
+            Ok(handle) => {
+                let old = shared.handle.swap(Some(Arc::new(handle)));
+                if let Some(old) = old {
+                    old.retire();
+                    let deadline = Instant::now() + READERS_GRACE;
+                    // New pages may only replace old ones when nobody reads those any more.
+                    while Arc::strong_count(&old) > 1 && Instant::now() < deadline {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                }
+                shared.is_writable.store(true, Ordering::SeqCst);
+                tracing::warn!("the store was reopened and takes writes again");
+                return;
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the store can't be reopened yet"
+                );
+                thread::sleep(REOPEN_PAUSE);
+            }
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("(no message)")
+}
