@@ -1,4 +1,20 @@
-pub mod shop;
-pub mod auth;
-pub mod store;
+#![doc = include_str!("README.md")]
+
+pub mod settings;
+
 pub mod http;
+
+pub mod shop;
+
+pub mod turns;
+
+pub mod auth;
+pub mod photo;
+pub mod store;
+pub mod ui;
+
+pub mod api;
+
+pub mod app;
+
+pub mod cli;

@@ -4,14 +4,16 @@
 //! Sheet. A hash costs about 30 ms of CPU, so at most two run at once, off the runtime's threads,
 //! and a bounded number waits.
 
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use tokio::sync::Semaphore;
 use zxcvbn::Score;
 use zxcvbn::feedback::Warning;
+use zxcvbn::matching::patterns::MatchPattern;
+
+use crate::turns::{Busy, Turns};
 
 pub const PASSWORD_MIN: usize = 8;
 /// Characters; capped before hashing, so that a megabyte costs nothing.
@@ -45,6 +47,18 @@ pub enum Weakness {
     Guessable,
 }
 
+impl fmt::Display for Weakness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooShort => write!(f, "At least {PASSWORD_MIN} characters are needed."),
+            Self::TooLong => write!(f, "At most {PASSWORD_MAX} characters are allowed."),
+            Self::TooCommon => f.write_str("This password is too common."),
+            Self::AllDigits => f.write_str("A password can't be all digits."),
+            Self::Guessable => f.write_str("This password is too easy to guess."),
+        }
+    }
+}
+
 impl Policy {
     /// Everything that speaks against a password of somebody with these `names`.
     pub fn weaknesses(self, password: &str, names: &[&str]) -> Vec<Weakness> {
@@ -70,26 +84,38 @@ impl Policy {
     }
 }
 
-/// Whether it stands as a whole in zxcvbn's list of 30,000 passwords from public breaches.
+/// How far down zxcvbn's list of 30,000 passwords from public breaches, most frequent first, one
+/// is still common: further down stand words that only look like passwords, such as `testuser`.
+const COMMON_RANK_MAX: usize = 10_000;
+
+/// Whether it stands as a whole, in whatever case, among the most frequent passwords.
 fn is_common(password: &str) -> bool {
     let entropy = zxcvbn::zxcvbn(password, &[]);
-    let warning = entropy.feedback().and_then(|feedback| feedback.warning());
-    matches!(
+    let warning = entropy
+        .feedback()
+        .and_then(zxcvbn::feedback::Feedback::warning);
+    let is_listed = matches!(
         warning,
         Some(
             Warning::ThisIsATop10Password
                 | Warning::ThisIsATop100Password
                 | Warning::ThisIsACommonPassword
         )
-    )
+    );
+    match entropy.sequence() {
+        [whole] if is_listed => match &whole.pattern {
+            MatchPattern::Dictionary(word) => word.rank <= COMMON_RANK_MAX,
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// Hashes and verifies, a few at a time. Cheap to clone.
 #[derive(Clone)]
 pub struct Passwords {
     pub policy: Policy,
-    running: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    turns: Turns,
     /// Stands in for the hash of an account that does not exist, so that asking takes as long.
     nobody: Arc<str>,
 }
@@ -106,8 +132,7 @@ impl Passwords {
     pub fn new(policy: Policy) -> Result<Self, PasswordError> {
         Ok(Self {
             policy,
-            running: Arc::new(Semaphore::new(RUNNING_MAX)),
-            waiting: Arc::default(),
+            turns: Turns::new(RUNNING_MAX, WAITING_MAX),
             nobody: hash_now("the password of nobody")?.into(),
         })
     }
@@ -136,38 +161,24 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let _place = Place::take(&self.waiting).ok_or(PasswordError::Busy)?;
-        let turn = Arc::clone(&self.running).acquire_owned().await;
-        let turn = turn.map_err(|_| PasswordError::Failed)?;
+        let turn = self.turns.take().await?;
         let work = tokio::task::spawn_blocking(move || {
             let result = work();
-            drop(turn); // Here, so that a caller who hangs up frees it only when the work is over.
+            drop(turn);
             result
         });
         work.await.map_err(|_| PasswordError::Failed)
     }
 }
 
-/// A place in the queue, given back when dropped.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize) -> Option<Self> {
-        let place = Self(waiting);
-        let before = waiting.fetch_add(1, Ordering::SeqCst);
-        (before < WAITING_MAX + RUNNING_MAX).then_some(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+impl From<Busy> for PasswordError {
+    fn from(Busy: Busy) -> Self {
+        Self::Busy
     }
 }
 
 fn argon2() -> Result<Argon2<'static>, PasswordError> {
-    let params =
-        Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| PasswordError::Failed)?;
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| PasswordError::Failed)?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 

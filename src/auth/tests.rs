@@ -14,7 +14,11 @@ const KEY: &[u8] = b"a key of thirty-two bytes, or so";
 fn signed(header: &str, claims: &str, key: &[u8]) -> String {
     use hmac::{Hmac, KeyInit, Mac};
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    let message = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()));
+    let message = format!(
+        "{}.{}",
+        encode(header.as_bytes()),
+        encode(claims.as_bytes())
+    );
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).expect("any length");
     mac.update(message.as_bytes());
     format!("{message}.{}", encode(&mac.finalize().into_bytes()))
@@ -37,11 +41,20 @@ fn a_pair_is_good_for_its_purpose_and_its_time() {
     assert!(access(NOW.plus_s(ACCESS_S - 1)).is_ok());
     assert_eq!(access(NOW.plus_s(ACCESS_S)), Err(Fault::Expired));
     let refresh = |now| tokens.read(&pair.refresh, Kind::Refresh, now);
-    assert_eq!(refresh(NOW).map(|good| good.jti_hash), Ok(pair.refresh_hash));
+    assert_eq!(
+        refresh(NOW).map(|good| good.jti_hash),
+        Ok(pair.refresh_hash)
+    );
     assert!(refresh(NOW.plus_s(REFRESH_S - 1)).is_ok());
     assert_eq!(refresh(NOW.plus_s(REFRESH_S)), Err(Fault::Expired));
-    assert_eq!(tokens.read(&pair.refresh, Kind::Access, NOW), Err(Fault::WrongKind));
-    assert_eq!(tokens.read(&pair.access, Kind::Refresh, NOW), Err(Fault::WrongKind));
+    assert_eq!(
+        tokens.read(&pair.refresh, Kind::Access, NOW),
+        Err(Fault::WrongKind)
+    );
+    assert_eq!(
+        tokens.read(&pair.access, Kind::Refresh, NOW),
+        Err(Fault::WrongKind)
+    );
 }
 
 #[test]
@@ -82,19 +95,29 @@ fn tokens_that_only_look_like_ours_are_refused() {
         with(r#""iat":"#, r#""iat":9"#), // Far in the future.
         with(r#""exp":"#, r#""expires":"#),
         with(r#""exp":"#, r#""exp":1.5e"#),
-        signed(HEADER, &claims(&format!(r#","x":"{}""#, "x".repeat(4_000))), KEY),
+        signed(
+            HEADER,
+            &claims(&format!(r#","x":"{}""#, "x".repeat(4_000))),
+            KEY,
+        ),
     ];
     for token in &bad {
-        assert_eq!(tokens.read(token, Kind::Access, NOW), Err(Fault::Invalid), "{token}");
+        assert_eq!(
+            tokens.read(token, Kind::Access, NOW),
+            Err(Fault::Invalid),
+            "{token}"
+        );
     }
 }
 
 #[test]
 fn the_standard_policy_refuses_short_common_and_all_digits() {
     use Weakness::{AllDigits, TooCommon, TooLong, TooShort};
-    let weaknesses = |password| Policy::Standard.weaknesses(password, &[]);
+    let weaknesses = |password: &str| Policy::Standard.weaknesses(password, &[]);
     assert_eq!(weaknesses("12345"), [TooShort, TooCommon, AllDigits]);
-    assert_eq!(weaknesses("password"), [TooCommon]);
+    for common in ["password", "PASSWORD", "iloveyou", "changeme", "welcome1"] {
+        assert_eq!(weaknesses(common), [TooCommon], "{common}");
+    }
     assert_eq!(weaknesses("4827105936"), [AllDigits]);
     assert_eq!(weaknesses("x7!kQ"), [TooShort]);
     assert_eq!(weaknesses(&"x".repeat(257)), [TooLong]);
@@ -108,16 +131,28 @@ fn the_standard_policy_refuses_short_common_and_all_digits() {
 fn the_strict_policy_also_asks_for_strength() {
     let strict = |password, names: &[&str]| Policy::Strict.weaknesses(password, names);
     assert_eq!(strict("testuser", &["testuser"]), [Weakness::Guessable]);
-    assert_eq!(strict("wilhelmina1", &["wilhelmina"]), [Weakness::Guessable]);
+    assert_eq!(
+        strict("wilhelmina1", &["wilhelmina"]),
+        [Weakness::Guessable]
+    );
     assert_eq!(strict("correct horse battery", &["ann"]), []);
 }
 
 #[tokio::test]
 async fn a_password_verifies_against_its_own_hash_alone() {
     let passwords = Passwords::new(Policy::Standard).expect("a hasher");
-    let hash = passwords.hash("a long secret".into()).await.expect("hashed");
-    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-    let again = passwords.hash("a long secret".into()).await.expect("hashed");
+    let hash = passwords
+        .hash("a long secret".into())
+        .await
+        .expect("hashed");
+    assert!(
+        hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+        "{hash}"
+    );
+    let again = passwords
+        .hash("a long secret".into())
+        .await
+        .expect("hashed");
     assert_ne!(hash, again, "salted");
     let verify = |password: &str, hash: Option<&str>| {
         passwords.verify(password.to_owned(), hash.map(ToOwned::to_owned))
@@ -133,10 +168,12 @@ async fn a_password_verifies_against_its_own_hash_alone() {
 async fn a_crowd_at_the_hasher_is_told_to_come_again() {
     let passwords = Passwords::new(Policy::Standard).expect("a hasher");
     let crowd: Vec<_> = (0..80)
-        .map(|_| tokio::spawn({
-            let passwords = passwords.clone();
-            async move { passwords.verify("x".into(), None).await }
-        }))
+        .map(|_| {
+            tokio::spawn({
+                let passwords = passwords.clone();
+                async move { passwords.verify("x".into(), None).await }
+            })
+        })
         .collect();
     let mut busy = 0;
     for caller in crowd {

@@ -14,6 +14,13 @@ pub const HEAD_DEADLINE: Duration = Duration::from_secs(30);
 /// A whole body: the largest, a photo, in this time needs 170 kB/s.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
+/// What is read and forgotten of a body that nobody wanted, so that its sender hears the reply:
+/// three times the largest body that any path takes.
+pub const LEFTOVER_MAX_BYTES: usize = 16 << 20;
+
+/// How long the reply waits for that.
+pub const LEFTOVER_DEADLINE: Duration = Duration::from_secs(5);
+
 /// Connections at once. Each may hold a head's buffer and a task: at most about 40 KiB idle.
 pub const CONNECTIONS_MAX: usize = 8_192;
 

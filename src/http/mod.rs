@@ -1,5 +1,6 @@
 //! HTTP: sockets to requests, replies to sockets, paths to rows. Knows nothing of the shop.
 
+pub mod accept;
 pub mod limits;
 mod reply;
 mod request;

@@ -1,11 +1,14 @@
 //! A request: its head as it came, its body on demand.
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::AsHeaderName;
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Method, body::SizeHint};
+use hyper::{HeaderMap, Method};
+use tokio::time::timeout;
 
 use super::limits;
 
@@ -19,8 +22,14 @@ pub struct Request {
     pub headers: HeaderMap,
     /// Names this request in the log and in its reply.
     pub id: String,
+    /// `None` once it is read to its end.
     body: Option<Incoming>,
+    leftover: Leftover,
 }
+
+/// Where a request leaves what nobody read of its body.
+#[derive(Clone, Debug, Default)]
+pub struct Leftover(Arc<Mutex<Option<Incoming>>>);
 
 /// Why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +49,12 @@ impl Request {
             headers: head.headers,
             id,
             body: Some(body),
+            leftover: Leftover::default(),
         }
+    }
+
+    pub(super) fn leftover(&self) -> Leftover {
+        self.leftover.clone()
     }
 
     /// A header's value, if it is there and text.
@@ -48,21 +62,88 @@ impl Request {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// Whether a body follows the head.
+    pub fn has_body(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| !body.is_end_stream())
+    }
+
     /// The whole body, once; empty when there is none.
     pub async fn body(&mut self, max_bytes: usize) -> Result<Bytes, BodyError> {
-        let Some(body) = self.body.take() else {
+        let Some(body) = self.body.as_mut() else {
             return Ok(Bytes::new());
         };
-        let announced = SizeHint::lower(&body.size_hint());
-        if usize::try_from(announced).is_ok_and(|announced| announced > max_bytes) {
-            return Err(BodyError::TooLarge);
-        }
-        let whole = Limited::new(body, max_bytes).collect();
-        match tokio::time::timeout(limits::BODY_DEADLINE, whole).await {
-            Err(_) => Err(BodyError::TooSlow),
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
-            Ok(Err(_)) => Err(BodyError::Broken),
+        let whole = timeout(limits::BODY_DEADLINE, read(body, max_bytes)).await;
+        match whole.unwrap_or(Err(BodyError::TooSlow)) {
+            Ok(bytes) => {
+                self.body = None;
+                Ok(bytes)
+            }
+            Err(error) => Err(error),
         }
     }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        let mut leftover = self
+            .leftover
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *leftover = self.body.take();
+    }
+}
+
+impl Leftover {
+    pub fn is_none(&self) -> bool {
+        let body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    /// Reads and forgets what is left, so that the client has sent its whole request when the
+    /// reply comes: a connection closed on it earlier may take the reply with it. `false` when
+    /// that is too much.
+    pub async fn discard(self) -> bool {
+        let body = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut body) = body else { return true };
+        let rest = drop_all(&mut body, limits::LEFTOVER_MAX_BYTES);
+        timeout(limits::LEFTOVER_DEADLINE, rest)
+            .await
+            .unwrap_or(false)
+    }
+}
+
+fn announces_more_than(body: &Incoming, max_bytes: usize) -> bool {
+    usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > max_bytes)
+}
+
+async fn read(body: &mut Incoming, max_bytes: usize) -> Result<Bytes, BodyError> {
+    if announces_more_than(body, max_bytes) {
+        return Err(BodyError::TooLarge);
+    }
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let data = frame.map_err(|_| BodyError::Broken)?.into_data();
+        let Ok(data) = data else { continue }; // Trailers.
+        if whole.len() + data.len() > max_bytes {
+            return Err(BodyError::TooLarge);
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+async fn drop_all(body: &mut Incoming, max_bytes: usize) -> bool {
+    if announces_more_than(body, max_bytes) {
+        return false;
+    }
+    let mut dropped = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return false };
+        dropped += frame.data_ref().map_or(0, Bytes::len);
+        if dropped > max_bytes {
+            return false;
+        }
+    }
+    true
 }

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use hyper::StatusCode;
+use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -104,8 +105,17 @@ fn answering<H: Handle>(
             let n = server.requests.fetch_add(1, Ordering::Relaxed);
             let id = format!("{:08x}-{n}", server.start);
             let (head, body) = request.into_parts();
+            let waits_for_us = head.headers.contains_key(header::EXPECT);
             let request = Request::new(head, body, id.clone());
+            let leftover = request.leftover();
             let reply = server.answer(request, peer).await;
+            // A client that waits to be told to go on sends no more once it is answered.
+            let is_read = leftover.is_none() || (!waits_for_us && leftover.discard().await);
+            let reply = if is_read {
+                reply
+            } else {
+                reply.with(header::CONNECTION, HeaderValue::from_static("close"))
+            };
             Ok(reply.into_response(&id))
         }
     })

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::accept;
 use super::{Found, Handle, Method, Reply, Request, Router, StatusCode, serve};
 
 /// Echoes bodies up to 8 bytes; panics when asked to.
@@ -53,7 +54,9 @@ fn exchange(address: SocketAddr, requests: &[&str]) -> String {
         .write_all(requests.concat().as_bytes())
         .expect("sent");
     let mut heard = String::new();
-    stream.read_to_string(&mut heard).expect("closed in the end");
+    stream
+        .read_to_string(&mut heard)
+        .expect("closed in the end");
     heard
 }
 
@@ -80,17 +83,23 @@ fn a_body_beyond_its_limit_is_refused_announced_or_chunked() {
     with_server(|address| {
         let announced = exchange(
             address,
-            &["POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nConnection: close\r\n\r\n123456789"],
+            &[
+                "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nConnection: close\r\n\r\n123456789",
+            ],
         );
         assert!(announced.ends_with("TooLarge"), "{announced}");
         let chunked = exchange(
             address,
-            &["POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\n12345\r\n5\r\n67890\r\n0\r\n\r\n"],
+            &[
+                "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\n12345\r\n5\r\n67890\r\n0\r\n\r\n",
+            ],
         );
         assert!(chunked.ends_with("TooLarge"), "{chunked}");
         let fits = exchange(
             address,
-            &["POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n8\r\n12345678\r\n0\r\n\r\n"],
+            &[
+                "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n8\r\n12345678\r\n0\r\n\r\n",
+            ],
         );
         assert!(fits.ends_with("12345678"), "{fits}");
     });
@@ -116,5 +125,31 @@ fn paths_match_with_and_without_their_slash_and_never_with_two() {
     assert_eq!(find(Method::POST, "/a/7"), row("wrong method", "2"));
     for path in ["/a", "/a/", "/a/7//", "//a/7", "/A/7", "/a/7/8", ""] {
         assert_eq!(find(Method::GET, path), row("no path", ""), "{path}");
+    }
+}
+
+#[test]
+fn the_closest_range_decides_and_equals_go_by_our_order() {
+    let offers = ["application/json", "text/html"];
+    let best = |accept| accept::best(accept, &offers);
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for (accept, chosen) in [
+        (None, Some("application/json")),
+        (Some(""), Some("application/json")),
+        (Some("*/*"), Some("application/json")),
+        (Some("application/json; indent=4"), Some("application/json")),
+        (Some(browser), Some("text/html")),
+        (Some("TEXT/*"), Some("text/html")),
+        (
+            Some("application/json;q=0.4, text/html;q=0.5"),
+            Some("text/html"),
+        ),
+        (Some("application/json;q=0, */*"), Some("text/html")),
+        (Some("*/*;q=0"), None),
+        (Some("application/xml"), None),
+        (Some("garbage"), None),
+        (Some("text/html;q=2"), None),
+    ] {
+        assert_eq!(best(accept), chosen, "{accept:?}");
     }
 }

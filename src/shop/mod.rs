@@ -17,6 +17,7 @@ pub mod comments;
 pub mod ids;
 pub mod money;
 pub mod orders;
+pub mod photos;
 pub mod products;
 pub mod sessions;
 pub mod text;
@@ -26,7 +27,6 @@ pub mod users;
 #[cfg(test)]
 #[expect(
     clippy::arithmetic_side_effects,
-    clippy::as_conversions,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

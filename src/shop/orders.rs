@@ -221,6 +221,7 @@ pub fn cancel(order: Option<Order>, user: UserId) -> Result<Cancelled, CancelRef
 }
 
 impl Stock {
+    #[must_use]
     pub fn plus(self, pieces: u64) -> Self {
         Self(self.0.saturating_add(pieces))
     }

@@ -3,9 +3,7 @@
 use proptest::prelude::*;
 
 use super::carts::{self, Cart};
-use super::ids::{
-    CartLineId, CategoryId, CommentId, OrderId, OrderLineId, ProductId, UserId,
-};
+use super::ids::{CartLineId, CategoryId, CommentId, OrderId, OrderLineId, ProductId, UserId};
 use super::money::{Money, MoneyError};
 use super::orders::{self, Facts, Order, Refusal, Status, Stock};
 use super::products::{Price, Product};
@@ -202,8 +200,14 @@ fn status_moves_one_step_and_stops() {
     let step = |from, to| orders::advance(Some(order(from)), to).map(|order| order.status);
     assert_eq!(step(Status::New, None), Ok(Status::Paid));
     assert_eq!(step(Status::Paid, None), Ok(Status::Shipped));
-    assert_eq!(step(Status::Paid, Some(Status::Shipped)), Ok(Status::Shipped));
-    assert_eq!(step(Status::New, Some(Status::Shipped)), Err(NotTheNextStep));
+    assert_eq!(
+        step(Status::Paid, Some(Status::Shipped)),
+        Ok(Status::Shipped)
+    );
+    assert_eq!(
+        step(Status::New, Some(Status::Shipped)),
+        Err(NotTheNextStep)
+    );
     assert_eq!(step(Status::New, Some(Status::New)), Err(NotTheNextStep));
     assert_eq!(step(Status::Shipped, None), Err(AlreadyShipped));
     assert_eq!(step(Status::Cancelled, None), Err(Cancelled));
@@ -234,7 +238,9 @@ fn money_is_read_exactly() {
     assert_eq!(cents("-0.10"), Ok(-10));
     assert_eq!(cents("0.001"), Err(MoneyError::TooFine));
     assert_eq!(cents("10.5000"), Err(MoneyError::TooFine));
-    for bad in ["", "-", ".", "1,000", "abc", "NaN", "Infinity", "0x10", "1e", "1 0", "1.2.3", "٣"] {
+    for bad in [
+        "", "-", ".", "1,000", "abc", "NaN", "Infinity", "0x10", "1e", "1 0", "1.2.3", "٣",
+    ] {
         assert_eq!(cents(bad), Err(MoneyError::NotANumber), "{bad}");
     }
     for long in ["1e99", "1e9999999999", &"9".repeat(31)] {
@@ -244,7 +250,9 @@ fn money_is_read_exactly() {
 
 #[test]
 fn a_cart_line_has_a_bound_and_a_cart_too() {
-    let cart = Cart { lines: vec![line(1, 1, 2_147_483_647)] };
+    let cart = Cart {
+        lines: vec![line(1, 1, 2_147_483_647)],
+    };
     let refusal = carts::add(cart, ProductId(1), 1, CartLineId(2));
     assert_eq!(refusal, Err(carts::Refusal::TooMany));
     let lines = (1..=500).map(|n| line(n, n, 1)).collect();
@@ -273,18 +281,34 @@ fn names_are_the_same_without_case_and_in_compatible_letters() {
     for bad in ["", "  ", "a b", "a/b", "a\0b", "<a>", &"x".repeat(151)] {
         assert!(Username::parse(bad).is_err(), "{bad}");
     }
-    for bad in ["ann", "ann@", "@shop.test", "ann@shop", "a b@shop.test", "ann@shop..test"] {
+    for bad in [
+        "ann",
+        "ann@",
+        "@shop.test",
+        "ann@shop",
+        "a b@shop.test",
+        "ann@shop..test",
+    ] {
         assert!(Email::parse(bad).is_err(), "{bad}");
     }
 }
 
 #[test]
 fn the_last_active_admin_stays() {
-    let demote = StandingEdit { role: Some(Role::Customer), is_active: None };
-    let deactivate = StandingEdit { role: None, is_active: Some(false) };
+    let demote = StandingEdit {
+        role: Some(Role::Customer),
+        is_active: None,
+    };
+    let deactivate = StandingEdit {
+        role: None,
+        is_active: Some(false),
+    };
     for edit in [demote, deactivate] {
         let admin = account(Role::Admin);
-        assert_eq!(users::edit_standing(admin.clone(), edit, 1), Err(users::LastAdmin));
+        assert_eq!(
+            users::edit_standing(admin.clone(), edit, 1),
+            Err(users::LastAdmin)
+        );
         assert!(users::edit_standing(admin, edit, 2).is_ok());
         assert!(users::edit_standing(account(Role::Customer), edit, 1).is_ok());
     }
@@ -292,7 +316,10 @@ fn the_last_active_admin_stays() {
 
 #[test]
 fn the_last_contact_stays() {
-    let clear = users::ProfileEdit { email: Some(None), ..Default::default() };
+    let clear = users::ProfileEdit {
+        email: Some(None),
+        ..Default::default()
+    };
     let refusal = users::edit_profile(account(Role::Customer), clear, users::Holders::default());
     assert_eq!(refusal, Err(users::ProfileRefusal::NoContact));
 }
@@ -316,14 +343,59 @@ fn a_session_lives_once_and_only_in_its_era() {
     let heard = |facts, now| check(facts, now).map(|_| ());
     assert_eq!(heard(good.clone(), NOW), Ok(()));
     assert_eq!(heard(good.clone(), NOW.plus_s(60)), Err(Refusal::Dead));
-    assert_eq!(heard(Facts { session: None, ..good.clone() }, NOW), Err(Refusal::Dead));
-    assert_eq!(heard(Facts { account: None, ..good.clone() }, NOW), Err(Refusal::Dead));
-    assert_eq!(heard(Facts { is_family_ended: true, ..good.clone() }, NOW), Err(Refusal::Dead));
-    let spent = Session { is_spent: true, ..session };
-    let reused = heard(Facts { session: Some(spent), ..good.clone() }, NOW);
+    assert_eq!(
+        heard(
+            Facts {
+                session: None,
+                ..good.clone()
+            },
+            NOW
+        ),
+        Err(Refusal::Dead)
+    );
+    assert_eq!(
+        heard(
+            Facts {
+                account: None,
+                ..good.clone()
+            },
+            NOW
+        ),
+        Err(Refusal::Dead)
+    );
+    assert_eq!(
+        heard(
+            Facts {
+                is_family_ended: true,
+                ..good.clone()
+            },
+            NOW
+        ),
+        Err(Refusal::Dead)
+    );
+    let spent = Session {
+        is_spent: true,
+        ..session
+    };
+    let reused = heard(
+        Facts {
+            session: Some(spent),
+            ..good.clone()
+        },
+        NOW,
+    );
     assert_eq!(reused, Err(Refusal::Reused(Family([1; 16]))));
     let later = users::change_password(account, String::new());
-    assert_eq!(heard(Facts { account: Some(later), ..good }, NOW), Err(Refusal::Dead));
+    assert_eq!(
+        heard(
+            Facts {
+                account: Some(later),
+                ..good
+            },
+            NOW
+        ),
+        Err(Refusal::Dead)
+    );
 }
 
 #[test]
@@ -342,7 +414,8 @@ fn a_comment_is_its_authors_and_the_admins_to_delete() {
     assert_eq!(edit(Some(comment.clone()), ANN), Ok(()));
     assert_eq!(edit(Some(comment.clone()), stranger), Err(NotYours));
     assert_eq!(edit(None, ANN), Err(NotFound));
-    let delete = |user, is_admin| comments::delete(Some(comment.clone()), user, is_admin).map(|_| ());
+    let delete =
+        |user, is_admin| comments::delete(Some(comment.clone()), user, is_admin).map(|_| ());
     assert_eq!(delete(ANN, false), Ok(()));
     assert_eq!(delete(stranger, false), Err(NotYours));
     assert_eq!(delete(stranger, true), Ok(()));

@@ -10,6 +10,7 @@ pub const MINUTE_S: i64 = 60;
 pub const DAY_S: i64 = 24 * 60 * MINUTE_S;
 
 impl Timestamp {
+    #[must_use]
     pub fn plus_s(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
     }

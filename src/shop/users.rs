@@ -141,6 +141,24 @@ pub struct Newcomer {
     pub role: Role,
 }
 
+/// Names that somebody asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    pub username: Option<Username>,
+    pub email: Option<Email>,
+    pub phone: Option<Phone>,
+}
+
+impl Newcomer {
+    pub fn names(&self) -> Names {
+        Names {
+            username: Some(self.username.clone()),
+            email: self.email.clone(),
+            phone: self.phone.clone(),
+        }
+    }
+}
+
 /// Who already has the names asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Holders {
@@ -159,14 +177,14 @@ pub enum Taken {
 
 impl Holders {
     /// Every name held by somebody else than `id`.
-    fn taken_from(self, id: UserId) -> Vec<Taken> {
+    pub fn taken_from(self, id: Option<UserId>) -> Vec<Taken> {
         [
             (self.username, Taken::Username),
             (self.email, Taken::Email),
             (self.phone, Taken::Phone),
         ]
         .into_iter()
-        .filter(|(holder, _)| holder.is_some_and(|holder| holder != id))
+        .filter(|(holder, _)| holder.is_some() && *holder != id)
         .map(|(_, taken)| taken)
         .collect()
     }
@@ -179,7 +197,7 @@ pub fn sign_up(
     id: UserId,
     now: Timestamp,
 ) -> Result<Account, Vec<Taken>> {
-    let taken = holders.taken_from(id);
+    let taken = holders.taken_from(Some(id));
     if !taken.is_empty() {
         return Err(taken);
     }
@@ -215,6 +233,16 @@ pub struct ProfileEdit {
     pub phone: Option<Option<Phone>>,
 }
 
+impl ProfileEdit {
+    pub fn names(&self) -> Names {
+        Names {
+            username: self.username.clone(),
+            email: self.email.clone().flatten(),
+            phone: self.phone.clone().flatten(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProfileRefusal {
     Taken(Vec<Taken>),
@@ -227,7 +255,7 @@ pub fn edit_profile(
     edit: ProfileEdit,
     holders: Holders,
 ) -> Result<Account, ProfileRefusal> {
-    let taken = holders.taken_from(account.id);
+    let taken = holders.taken_from(Some(account.id));
     if !taken.is_empty() {
         return Err(ProfileRefusal::Taken(taken));
     }

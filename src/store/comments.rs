@@ -34,9 +34,15 @@ impl Store {
         let key = |id| (product, CommentId(id));
         let order = Direction::OldestFirst;
         let mut names = Usernames::default();
-        pages::page(&view, &COMMENTS_ON, key, order, ask, total, |(_, id), ()| {
-            names.sign(&view, view.must_get(&COMMENTS, &id)?)
-        })
+        pages::page(
+            &view,
+            &COMMENTS_ON,
+            key,
+            order,
+            ask,
+            total,
+            |(_, id), ()| names.sign(&view, view.must_get(&COMMENTS, &id)?),
+        )
     }
 
     pub fn comments_by(
@@ -49,9 +55,15 @@ impl Store {
         let key = |id| (user, CommentId(id));
         let order = Direction::OldestFirst;
         let mut names = Usernames::default();
-        pages::page(&view, &COMMENTS_BY, key, order, ask, total, |(_, id), ()| {
-            names.sign(&view, view.must_get(&COMMENTS, &id)?)
-        })
+        pages::page(
+            &view,
+            &COMMENTS_BY,
+            key,
+            order,
+            ask,
+            total,
+            |(_, id), ()| names.sign(&view, view.must_get(&COMMENTS, &id)?),
+        )
     }
 
     pub fn all_comments(&self, ask: PageAsk) -> Result<Page<SignedComment>, StoreError> {
@@ -121,12 +133,12 @@ impl Store {
         user: UserId,
         is_admin: bool,
     ) -> Result<Result<(), Refusal>, StoreError> {
-        self.write(move |tx| {
-            match comments::delete(tx.get(&COMMENTS, &id)?, user, is_admin) {
+        self.write(
+            move |tx| match comments::delete(tx.get(&COMMENTS, &id)?, user, is_admin) {
                 Ok(comment) => tx.remove_comment(&comment).map(Ok),
                 Err(refusal) => Ok(Err(refusal)),
-            }
-        })
+            },
+        )
         .await
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,24 +17,34 @@ pub struct Handle {
     is_retired: Arc<AtomicBool>,
 }
 
-impl Handle {
-    /// Opens the file or makes it. Every page's checksum is verified first (about 1 s per GiB):
-    /// redb trusts its pages afterwards.
-    pub fn open(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
+/// What the store's bytes lie on: opened anew after an error, replaced by a treacherous one in
+/// tests.
+pub type Medium = Box<dyn Fn() -> io::Result<Box<dyn StorageBackend>> + Send + Sync>;
+
+/// A file, made if need be, readable by its owner alone.
+pub fn file(path: PathBuf) -> Medium {
+    Box::new(move || {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(path)
-            .map_err(StoreError::opening)?;
-        sync_folder_of(path).map_err(StoreError::opening)?;
-        Self::open_on(Disk::new(file), cache_bytes)
-    }
+            .open(&path)?;
+        sync_folder_of(&path)?;
+        Ok(Box::new(Plain(file)))
+    })
+}
 
-    fn open_on(disk: Disk, cache_bytes: usize) -> Result<Self, StoreError> {
-        let is_retired = Arc::clone(&disk.is_retired);
+impl Handle {
+    /// Opens what lies on the medium. Every page's checksum is verified first (about 1 s per
+    /// GiB): redb trusts its pages afterwards.
+    pub fn open(medium: &Medium, cache_bytes: usize) -> Result<Self, StoreError> {
+        let is_retired = Arc::default();
+        let disk = Disk {
+            backend: medium().map_err(StoreError::opening)?,
+            is_retired: Arc::clone(&is_retired),
+        };
         let db = Database::builder()
             .set_cache_size(cache_bytes)
             .set_check_integrity_on_open(true)
@@ -69,37 +79,56 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// redb's view of the file. It takes no lock: the folder's lock keeps other processes out, and
-/// in this one a new handle is opened while the old one still serves reads.
+/// The bare file. It takes no lock: the folder's lock keeps other processes out, and in this one
+/// a new handle is opened while the old one still serves reads.
+#[derive(Debug)]
+struct Plain(File);
+
+impl StorageBackend for Plain {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(data, offset)
+    }
+}
+
+/// What a handle sees of its medium: everything, until it is retired.
 #[derive(Debug)]
 struct Disk {
-    file: File,
+    backend: Box<dyn StorageBackend>,
     is_retired: Arc<AtomicBool>,
 }
 
 impl Disk {
-    fn new(file: File) -> Self {
-        Self {
-            file,
-            is_retired: Arc::default(),
-        }
-    }
-
-    fn writable(&self) -> io::Result<&File> {
+    fn writable(&self) -> io::Result<&dyn StorageBackend> {
         if self.is_retired.load(Ordering::SeqCst) {
             return Err(io::Error::other("this handle was replaced by a newer one"));
         }
-        Ok(&self.file)
+        Ok(&*self.backend)
     }
 }
 
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        self.backend.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(out, offset)
+        self.backend.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -111,6 +140,6 @@ impl StorageBackend for Disk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.writable()?.write_all_at(data, offset)
+        self.writable()?.write(offset, data)
     }
 }

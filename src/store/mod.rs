@@ -18,8 +18,11 @@ mod tables;
 mod users;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -31,11 +34,10 @@ pub use carts::FilledCart;
 pub use comments::SignedComment;
 pub use folder::{Folder, FolderError};
 pub use pages::{Page, PageAsk, Place};
-pub use photos::{Photo, PhotoFormat};
 pub use products::{ImportRow, ListedCategory, ListedProduct};
 pub use users::SignIn;
 
-use disk::Handle;
+use disk::{Handle, Medium};
 use tables::{Snapshot, Transaction};
 use writer::{Job, Waiting};
 
@@ -50,7 +52,7 @@ pub struct Store {
 }
 
 struct Shared {
-    path: PathBuf,
+    medium: Medium,
     cache_bytes: usize,
     /// `None` once the store is closed.
     handle: ArcSwapOption<Handle>,
@@ -147,8 +149,12 @@ impl From<redb::TransactionError> for StoreError {
 impl Store {
     /// Opens the shop in a folder, or a new and empty one.
     pub fn open(folder: &Folder, cache_bytes: usize) -> Result<Self, StoreError> {
+        Self::open_on(disk::file(folder.path().join(FILE_NAME)), cache_bytes)
+    }
+
+    fn open_on(medium: Medium, cache_bytes: usize) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
-            path: folder.path().join(FILE_NAME),
+            medium,
             cache_bytes,
             handle: ArcSwapOption::empty(),
             is_writable: AtomicBool::new(true),
@@ -230,7 +236,7 @@ impl Store {
 
 impl Shared {
     fn open(&self) -> Result<Handle, StoreError> {
-        Handle::open(&self.path, self.cache_bytes)
+        Handle::open(&self.medium, self.cache_bytes)
     }
 }
 

@@ -1,49 +1,10 @@
 //! Photos: kept once by their content, as long as somebody shows them.
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
 use super::tables::{ACCOUNTS, PHOTO_OWNERS, PHOTOS, PhotoKey, Read, Transaction};
 use super::{Store, StoreError};
 use crate::shop::ids::UserId;
+use crate::shop::photos::Photo;
 use crate::shop::users::Account;
-
-/// An image as we encoded it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Photo {
-    pub format: PhotoFormat,
-    pub bytes: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PhotoFormat {
-    Jpeg,
-    Png,
-    Webp,
-}
-
-impl PhotoFormat {
-    pub fn ending(self) -> &'static str {
-        match self {
-            Self::Jpeg => "jpg",
-            Self::Png => "png",
-            Self::Webp => "webp",
-        }
-    }
-}
-
-impl Photo {
-    /// 32 hex digits of its content's SHA-256 (128 bits), and the ending of its format.
-    fn name(&self) -> String {
-        let digest = Sha256::digest(&self.bytes);
-        let half: String = digest.iter().take(16).map(hex).collect();
-        format!("{half}.{}", self.format.ending())
-    }
-}
-
-fn hex(byte: &u8) -> String {
-    format!("{byte:02x}")
-}
 
 /// A photo's name as a key of fixed length.
 fn key_of(name: &str) -> Result<PhotoKey, StoreError> {
@@ -66,7 +27,7 @@ impl Store {
                 return Ok(account);
             }
             if let Some(before) = account.photo.replace(name.clone()) {
-                tx.let_go_of_photo(user, before)?;
+                tx.let_go_of_photo(user, &before)?;
             }
             tx.put(&PHOTO_OWNERS, &(key_of(&name)?, user), &())?;
             tx.put(&PHOTOS, &name, &photo)?;
@@ -78,12 +39,12 @@ impl Store {
 }
 
 impl Transaction<'_> {
-    fn let_go_of_photo(&mut self, user: UserId, name: String) -> Result<(), StoreError> {
-        let key = key_of(&name)?;
+    fn let_go_of_photo(&mut self, user: UserId, name: &str) -> Result<(), StoreError> {
+        let key = key_of(name)?;
         self.remove(&PHOTO_OWNERS, &(key, user))?;
         let others = (key, UserId(0))..=(key, UserId(u64::MAX));
         if self.range(&PHOTO_OWNERS, others)?.next().is_none() {
-            self.remove(&PHOTOS, &name)?;
+            self.remove(&PHOTOS, &name.to_owned())?;
         }
         Ok(())
     }

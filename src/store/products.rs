@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::outbox::ProductChange;
 use super::pages::{self, Direction};
 use super::tables::{
-    CATEGORIES, CATEGORY_NAMES, COMMENTS, COMMENTS_ON, Counter, PRODUCTS,
-    PRODUCTS_IN, Read, STOCK, Transaction,
+    CATEGORIES, CATEGORY_NAMES, COMMENTS, COMMENTS_ON, Counter, PRODUCTS, PRODUCTS_IN, Read, STOCK,
+    Transaction,
 };
 use super::{Page, PageAsk, Place, Store, StoreError};
 use crate::shop::ids::{CategoryId, CommentId, ProductId};
@@ -30,13 +30,12 @@ pub struct ListedCategory {
     pub products: u64,
 }
 
-/// A row of an import, its category by name.
+/// A row of an import.
 #[derive(Clone, Debug)]
-pub struct ImportRow {
-    pub draft: Draft,
-    pub category: CategoryName,
-    /// The product it replaces, if it is no new one.
-    pub replaces: Option<ProductId>,
+pub enum ImportRow {
+    /// A new product, its category found by its name or made.
+    Offer(Draft, CategoryName),
+    Edit(ProductId, Edit),
 }
 
 impl Store {
@@ -132,11 +131,7 @@ impl Store {
             let Some(before) = tx.get(&PRODUCTS, &id)? else {
                 return Ok(None);
             };
-            let category = match &edit.category {
-                Some(name) => Some(tx.category_named(name)?),
-                None => None,
-            };
-            tx.edit(&before, &edit, category)?;
+            tx.edit(&before, &edit)?;
             listed(tx, id)
         })
         .await
@@ -243,13 +238,9 @@ impl Store {
         .await
     }
 
-    /// Writes rows of an import, all of them or none; answers each row's product.
-    pub async fn import(
-        &self,
-        rows: Vec<ImportRow>,
-        now: Timestamp,
-    ) -> Result<Vec<ProductId>, StoreError> {
-        self.write(move |tx| rows.iter().map(|row| tx.import_row(row, now)).collect())
+    /// Writes rows of an import, all of them or none.
+    pub async fn import(&self, rows: Vec<ImportRow>, now: Timestamp) -> Result<(), StoreError> {
+        self.write(move |tx| rows.iter().try_for_each(|row| tx.import_row(row, now)))
             .await
     }
 
@@ -272,10 +263,7 @@ impl Store {
     }
 }
 
-pub(super) fn listed(
-    view: &impl Read,
-    id: ProductId,
-) -> Result<Option<ListedProduct>, StoreError> {
+pub(super) fn listed(view: &impl Read, id: ProductId) -> Result<Option<ListedProduct>, StoreError> {
     match view.get(&PRODUCTS, &id)? {
         Some(product) => CategoryNames::default().list(view, product).map(Some),
         None => Ok(None),
@@ -322,12 +310,11 @@ impl Transaction<'_> {
         Ok(product)
     }
 
-    fn edit(
-        &mut self,
-        before: &Product,
-        edit: &Edit,
-        category: Option<CategoryId>,
-    ) -> Result<(), StoreError> {
+    fn edit(&mut self, before: &Product, edit: &Edit) -> Result<(), StoreError> {
+        let category = match &edit.category {
+            Some(name) => Some(self.category_named(name)?),
+            None => None,
+        };
         let after = products::edit(before, edit, category);
         if after.category != before.category {
             self.remove(&PRODUCTS_IN, &(before.category, before.id))?;
@@ -369,34 +356,23 @@ impl Transaction<'_> {
         self.put(&CATEGORIES, &category.id, category)
     }
 
-    fn import_row(&mut self, row: &ImportRow, now: Timestamp) -> Result<ProductId, StoreError> {
-        let category = self.category_named(&row.category)?;
-        let Some(id) = row.replaces else {
-            return Ok(self.offer(&row.draft, category, now)?.id);
-        };
-        let before = self.must_get(&PRODUCTS, &id)?;
-        let Draft {
-            title,
-            description,
-            price,
-            quantity,
-        } = row.draft.clone();
-        let edit = Edit {
-            title: Some(title),
-            category: None, // Found above.
-            description: Some(description),
-            price: Some(price),
-            quantity: Some(quantity),
-        };
-        self.edit(&before, &edit, Some(category))?;
-        Ok(id)
+    fn import_row(&mut self, row: &ImportRow, now: Timestamp) -> Result<(), StoreError> {
+        match row {
+            ImportRow::Offer(draft, category) => {
+                let category = self.category_named(category)?;
+                self.offer(draft, category, now)?;
+                Ok(())
+            }
+            ImportRow::Edit(id, edit) => {
+                let before = self.must_get(&PRODUCTS, id)?;
+                self.edit(&before, edit)
+            }
+        }
     }
 
     fn remove_comments_on(&mut self, product: ProductId) -> Result<(), StoreError> {
         let all = (product, CommentId(0))..=(product, CommentId(u64::MAX));
-        let entries: Vec<_> = self
-            .range(&COMMENTS_ON, all)?
-            .collect::<Result<_, _>>()?;
+        let entries: Vec<_> = self.range(&COMMENTS_ON, all)?.collect::<Result<_, _>>()?;
         for ((_, id), ()) in entries {
             let comment = self.must_get(&COMMENTS, &id)?;
             self.remove_comment(&comment)?;

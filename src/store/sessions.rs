@@ -103,7 +103,10 @@ impl Store {
             }
             let first = (Timestamp(0), FamilyKey::default());
             let ended: Vec<_> = tx
-                .range(&ENDED_FAMILIES_BY_EXPIRY, first..(now, FamilyKey::default()))?
+                .range(
+                    &ENDED_FAMILIES_BY_EXPIRY,
+                    first..(now, FamilyKey::default()),
+                )?
                 .take(SWEEP_MAX)
                 .collect::<Result<_, _>>()?;
             for (key, ()) in &ended {

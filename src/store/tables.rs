@@ -18,11 +18,11 @@ use super::StoreError;
 use super::codec::{self, Kind};
 use super::disk::Handle;
 use super::outbox::ProductChange;
-use super::photos::Photo;
 use crate::shop::carts::Cart;
 use crate::shop::comments::Comment;
 use crate::shop::ids::{CategoryId, CommentId, OrderId, ProductId, UserId};
 use crate::shop::orders::{Order, Stock};
+use crate::shop::photos::Photo;
 use crate::shop::products::{Category, Product};
 use crate::shop::sessions::Session;
 use crate::shop::time::Timestamp;
@@ -56,8 +56,7 @@ pub const EMAILS: Rows<String, UserId> = Rows::new(2, "emails");
 pub const PHONES: Rows<String, UserId> = Rows::new(3, "phones");
 /// Refresh tokens under the SHA-256 of their `jti`.
 pub const SESSIONS: Rows<TokenHash, Session> = Rows::new(4, "sessions");
-pub const SESSIONS_BY_EXPIRY: Rows<(Timestamp, TokenHash), ()> =
-    Rows::new(5, "sessions_by_expiry");
+pub const SESSIONS_BY_EXPIRY: Rows<(Timestamp, TokenHash), ()> = Rows::new(5, "sessions_by_expiry");
 /// Families of refresh tokens that ended by reuse or logout, and when the last of them expires.
 pub const ENDED_FAMILIES: Rows<FamilyKey, Timestamp> = Rows::new(6, "ended_families");
 pub const ENDED_FAMILIES_BY_EXPIRY: Rows<(Timestamp, FamilyKey), ()> =
@@ -192,7 +191,11 @@ impl Key for u64 {
     }
 
     fn read(bytes: &mut &[u8]) -> Option<Self> {
-        bytes.split_off(..8)?.try_into().ok().map(Self::from_be_bytes)
+        bytes
+            .split_off(..8)?
+            .try_into()
+            .ok()
+            .map(Self::from_be_bytes)
     }
 }
 

@@ -1,16 +1,14 @@
 //! Accounts on the disk: by id, and by each of their unique names.
 
 use super::pages::{self, Direction};
-use super::tables::{
-    ACCOUNTS, Counter, EMAILS, PHONES, Read, TokenHash, Transaction, USERNAMES,
-};
+use super::tables::{ACCOUNTS, Counter, EMAILS, PHONES, Read, TokenHash, Transaction, USERNAMES};
 use super::{Page, PageAsk, Store, StoreError};
 use crate::shop::ids::UserId;
 use crate::shop::sessions::Session;
 use crate::shop::time::Timestamp;
 use crate::shop::users::{
-    self, Account, Email, Holders, LastAdmin, Newcomer, Phone, ProfileEdit, ProfileRefusal, Role,
-    StandingEdit, Taken, Username,
+    self, Account, Email, Holders, LastAdmin, Names, Newcomer, Phone, ProfileEdit, ProfileRefusal,
+    Role, StandingEdit, Taken, Username,
 };
 
 /// A sign-in: the first session of a new family.
@@ -36,6 +34,11 @@ impl Store {
         }
     }
 
+    /// Who has these names at the moment.
+    pub fn holders(&self, names: &Names) -> Result<Holders, StoreError> {
+        holders(&self.snapshot()?, names)
+    }
+
     pub fn accounts(&self, ask: PageAsk) -> Result<Page<Account>, StoreError> {
         let view = self.snapshot()?;
         let total = view.count(Counter::Users)?;
@@ -50,11 +53,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Result<Account, Vec<Taken>>, StoreError> {
         self.write(move |tx| {
-            let holders = tx.holders(
-                Some(&newcomer.username),
-                newcomer.email.as_ref(),
-                newcomer.phone.as_ref(),
-            )?;
+            let holders = holders(tx, &newcomer.names())?;
             let id = UserId(tx.count(Counter::LastUser)? + 1);
             let account = match users::sign_up(newcomer, holders, id, now) {
                 Ok(account) => account,
@@ -75,11 +74,7 @@ impl Store {
     ) -> Result<Result<Account, ProfileRefusal>, StoreError> {
         self.write(move |tx| {
             let before: Account = tx.must_get(&ACCOUNTS, &id)?;
-            let holders = tx.holders(
-                edit.username.as_ref(),
-                edit.email.as_ref().and_then(Option::as_ref),
-                edit.phone.as_ref().and_then(Option::as_ref),
-            )?;
+            let holders = holders(tx, &edit.names())?;
             let account = match users::edit_profile(before.clone(), edit, holders) {
                 Ok(account) => account,
                 Err(refusal) => return Ok(Err(refusal)),
@@ -183,23 +178,25 @@ impl Store {
     }
 }
 
-impl Transaction<'_> {
-    fn holders(
-        &self,
-        username: Option<&Username>,
-        email: Option<&Email>,
-        phone: Option<&Phone>,
-    ) -> Result<Holders, StoreError> {
-        let username = username.map(|name| self.get(&USERNAMES, &name.key()));
-        let email = email.map(|email| self.get(&EMAILS, &email.key()));
-        let phone = phone.map(|phone| self.get(&PHONES, &phone.key()));
-        Ok(Holders {
-            username: username.transpose()?.flatten(),
-            email: email.transpose()?.flatten(),
-            phone: phone.transpose()?.flatten(),
-        })
-    }
+fn holders(view: &impl Read, names: &Names) -> Result<Holders, StoreError> {
+    let Names {
+        username,
+        email,
+        phone,
+    } = names;
+    let username = username
+        .as_ref()
+        .map(|name| view.get(&USERNAMES, &name.key()));
+    let email = email.as_ref().map(|email| view.get(&EMAILS, &email.key()));
+    let phone = phone.as_ref().map(|phone| view.get(&PHONES, &phone.key()));
+    Ok(Holders {
+        username: username.transpose()?.flatten(),
+        email: email.transpose()?.flatten(),
+        phone: phone.transpose()?.flatten(),
+    })
+}
 
+impl Transaction<'_> {
     /// Writes an account with its unique names and the count of admins.
     fn put_account(&mut self, before: Option<&Account>, after: &Account) -> Result<(), StoreError> {
         let names = |account: &Account| {

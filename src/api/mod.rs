@@ -1,0 +1,209 @@
+//! The API: who may call what, what the wire's texts mean to the shop, and what its answers look
+//! like on the wire.
+//!
+//! Everything that can be called is a row of `routes`: the router, the `OpenAPI` document and the
+//! tests of access are read off it.
+
+mod auth;
+mod cart;
+mod comments;
+pub mod fault;
+pub mod form;
+mod health;
+mod home;
+pub mod kinds;
+mod list;
+mod media;
+mod openapi;
+mod orders;
+mod products;
+mod route;
+mod users;
+pub mod wire;
+
+use std::sync::Arc;
+
+use crate::auth::password::Passwords;
+use crate::auth::token::{Kind, Tokens};
+use crate::http::{
+    Found, Handle, HeaderValue, Method, Reply, Request, Router, StatusCode, accept, header,
+};
+use crate::photo::Encoder;
+use crate::shop::time::Timestamp;
+use crate::shop::users::Account;
+use crate::store::Store;
+use crate::turns::Turns;
+
+use fault::{
+    BAD_AUTHORIZATION_HEADER, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, NOT_FOUND, Problem,
+    TOKEN_NOT_VALID, USER_INACTIVE, USER_NOT_FOUND,
+};
+use route::{Access, Route, Visit, get, route};
+
+/// What endpoints work with.
+pub struct Parts {
+    pub store: Store,
+    pub tokens: Tokens,
+    pub passwords: Passwords,
+    pub photos: Encoder,
+    /// Searches that read the whole catalogue.
+    pub scans: Turns,
+}
+
+/// Every call there is.
+fn routes() -> Vec<Route> {
+    let post = Method::POST;
+    let put = Method::PUT;
+    let patch = Method::PATCH;
+    let delete = Method::DELETE;
+    #[rustfmt::skip]
+    let routes = vec![
+        get("/", "What this is and where to go on", home::show),
+        get("/healthz", "Whether the program runs", health::is_up),
+        get("/readyz", "Whether the shop takes orders", health::is_ready),
+        get("/api/schema/", "This document", openapi::show),
+        get("/media/photos/{name}", "A profile photo", media::photo),
+
+        route(post.clone(), "/auth/sign-up/", "Open an account", auth::sign_up),
+        route(post.clone(), "/auth/login/", "Sign in: get an access and a refresh token", auth::login),
+        route(post.clone(), "/auth/refresh/", "Trade a refresh token for new tokens, once", auth::refresh),
+        route(post.clone(), "/auth/logout/", "End the session of a refresh token", auth::logout),
+        route(post.clone(), "/auth/logout-all/", "End every session of yours", auth::logout_all),
+        get("/auth/profile/", "Your profile", auth::profile),
+        route(patch.clone(), "/auth/profile/update/", "Change your profile", auth::edit_profile),
+        route(patch.clone(), "/auth/profile/photo/", "Set your photo", auth::set_photo),
+        route(post.clone(), "/auth/profile/change-pass/", "Change your password", auth::change_password),
+        get("/auth/users/", "All accounts", users::list),
+        route(patch.clone(), "/auth/users/{id}/", "Change somebody's role, or shut an account", users::edit),
+
+        get("/products/products/", "All products", products::list),
+        get("/products/detail/{id}/", "A product", products::detail),
+        get("/products/search/", "Search the products", products::search),
+        route(post.clone(), "/products/create-product/", "Offer a product", products::create),
+        route(patch.clone(), "/products/delete-update/{id}/", "Change a product", products::edit),
+        route(delete.clone(), "/products/delete-update/{id}/", "Take a product out of the shop", products::withdraw),
+        get("/products/categories/", "All categories", products::list_categories),
+        route(post.clone(), "/products/create-category/", "Make a category", products::create_category),
+        route(patch.clone(), "/products/categories/{id}/", "Rename a category", products::rename_category),
+        route(delete.clone(), "/products/categories/{id}/", "Remove an empty category", products::delete_category),
+
+        get("/products/cr-comment/{id}/", "What is said about a product", comments::on_product),
+        route(post.clone(), "/products/cr-comment/{id}/", "Comment on a product", comments::create),
+        route(put, "/products/ud-comment/{id}/", "Replace a comment of yours", comments::replace),
+        route(patch.clone(), "/products/ud-comment/{id}/", "Change a comment of yours", comments::edit),
+        route(delete.clone(), "/products/ud-comment/{id}/", "Delete a comment of yours, or any as an admin", comments::delete),
+        get("/products/comment-list/", "Your comments, or all as an admin", comments::own),
+
+        get("/cart/cart/", "Your cart", cart::show),
+        route(post.clone(), "/cart/cart-add/", "Put pieces of a product in your cart", cart::add),
+        route(patch.clone(), "/cart/cart-update/", "Set how many pieces are in your cart", cart::set),
+        route(delete.clone(), "/cart/cart-remove/", "Take a product out of your cart", cart::remove),
+        route(delete.clone(), "/cart/cart-clear/", "Empty your cart", cart::clear),
+
+        route(post, "/orders/create/", "Place an order from your cart", orders::place),
+        get("/orders/list/", "Your orders, or all as an admin, newest first", orders::list),
+        get("/orders/detail/{id}/", "An order of yours, or any as an admin", orders::detail),
+        route(patch, "/orders/status/{id}/", "Move an order one step on: new, paid, shipped", orders::advance),
+        route(delete, "/orders/cancel/{id}/", "Cancel a new order of yours", orders::cancel),
+    ];
+    routes
+}
+
+/// Answers requests.
+pub struct Api {
+    parts: Arc<Parts>,
+    router: Router<Route>,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl Api {
+    pub fn new(parts: Parts, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        let rows = routes().into_iter();
+        Self {
+            parts: Arc::new(parts),
+            router: Router::new(rows.map(|row| (row.method.clone(), row.path, row))),
+            clock: Box::new(clock),
+        }
+    }
+
+    /// In the order in which a client hears of mistakes: who asks (401, 403), how (405, 406),
+    /// then what, which is the endpoint's.
+    async fn answer(&self, request: Request) -> Result<Reply, Problem> {
+        let now = (self.clock)();
+        let (row, params) = match self.router.find(&request.method, &request.path) {
+            Found::Row(row, params) => (row, params),
+            Found::NoPath => return Err(Problem::new(&NOT_FOUND)),
+            Found::WrongMethod(rows) if request.method == Method::OPTIONS => {
+                let reply = Reply::empty(StatusCode::NO_CONTENT);
+                return Ok(reply.with(header::ALLOW, allowed(rows)));
+            }
+            Found::WrongMethod(rows) => {
+                let account = self.account(&request, now)?;
+                // As strict as the most open of the path's methods.
+                let access = rows.iter().map(|(_, row)| row.access).min();
+                access.unwrap_or(Access::Anyone).admits(account.as_ref())?;
+                let problem = Problem::new(&METHOD_NOT_ALLOWED);
+                return Err(problem.with_header(header::ALLOW, allowed(rows)));
+            }
+        };
+        let account = self.account(&request, now)?;
+        row.access.admits(account.as_ref())?;
+        let accept = request.header(header::ACCEPT);
+        if !row.offers.is_empty() && accept::best(accept, row.offers).is_none() {
+            let offers = row.offers.join(", ");
+            let sentence =
+                format!("This path answers with {offers}, which the Accept header rules out.");
+            return Err(Problem::new(&NOT_ACCEPTABLE).saying(sentence));
+        }
+        let visit = Visit {
+            parts: Arc::clone(&self.parts),
+            request,
+            params,
+            account,
+            now,
+        };
+        (row.call)(visit).await
+    }
+
+    /// Whose token the request shows; a bad one is an error wherever it is shown.
+    fn account(&self, request: &Request, now: Timestamp) -> Result<Option<Account>, Problem> {
+        let Some(shown) = request.headers.get(header::AUTHORIZATION) else {
+            return Ok(None);
+        };
+        let Ok(shown) = shown.to_str() else {
+            return Err(Problem::new(&TOKEN_NOT_VALID));
+        };
+        let mut words = shown.split_ascii_whitespace();
+        if words.next() != Some("Bearer") {
+            return Ok(None); // Another scheme: nothing of ours.
+        }
+        let (Some(token), None) = (words.next(), words.next()) else {
+            return Err(Problem::new(&BAD_AUTHORIZATION_HEADER));
+        };
+        let good = self.parts.tokens.read(token, Kind::Access, now)?;
+        match self.parts.store.account(good.user)? {
+            Some(account) if account.is_active => Ok(Some(account)),
+            Some(_) => Err(Problem::new(&USER_INACTIVE)),
+            None => Err(Problem::new(&USER_NOT_FOUND)),
+        }
+    }
+}
+
+impl Handle for Api {
+    async fn handle(&self, request: Request) -> Reply {
+        self.answer(request).await.unwrap_or_else(Problem::reply)
+    }
+}
+
+/// The `Allow` header of a path.
+fn allowed(rows: &[(Method, Route)]) -> HeaderValue {
+    let mut methods = Vec::new();
+    for (method, _) in rows {
+        methods.push(method.as_str());
+        if method == Method::GET {
+            methods.push("HEAD");
+        }
+    }
+    methods.push("OPTIONS");
+    HeaderValue::try_from(methods.join(", ")).expect("names of methods are header text")
+}

@@ -1,0 +1,531 @@
+//! Routes: an endpoint's signature says who may call it, what comes in, what goes out, and how
+//! the shop may say no; its row in the table, its access check and its documentation are read
+//! off that signature.
+
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Parts;
+use super::fault::{
+    self, BAD_AUTHORIZATION_HEADER, BODY_CUT_SHORT, BODY_TOO_LARGE, BODY_TOO_SLOW, Fault, Known,
+    NOT_AUTHENTICATED, NOT_FOUND, PERMISSION_DENIED, Problem, Refuse, TOKEN_NOT_VALID,
+    UNSUPPORTED_MEDIA_TYPE, USER_INACTIVE, USER_NOT_FOUND,
+};
+use super::form::{self, FieldDoc, Fields, Form};
+use super::wire;
+use crate::http::{
+    BodyError, HeaderValue, Method, Params, Reply, Request, StatusCode, header, limits,
+};
+use crate::shop::ids::UserId;
+use crate::shop::time::Timestamp;
+use crate::shop::users::Account;
+use crate::store::StoreError;
+
+/// What an endpoint answers: a success, the shop's refusal, or a fault.
+pub type Answer<O, R> = Result<O, Fault<R>>;
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    Anyone,
+    User,
+    Admin,
+}
+
+/// The caller of an endpoint that is open to all.
+pub struct Anyone;
+
+/// The caller of an endpoint for who is signed in.
+pub struct User {
+    pub id: UserId,
+    pub is_admin: bool,
+    pub account: Account,
+}
+
+/// The caller of an endpoint for admins. It keeps nothing: what an admin does is no one's own.
+pub struct Admin;
+
+/// A kind of caller.
+pub trait Caller: Sized + Send + 'static {
+    const ACCESS: Access;
+
+    fn admit(account: Option<Account>) -> Result<Self, Problem>;
+
+    /// Who it is, where that matters.
+    fn account(&self) -> Option<&Account> {
+        None
+    }
+}
+
+impl Access {
+    pub fn admits(self, account: Option<&Account>) -> Result<(), Problem> {
+        match (self, account) {
+            (Self::Anyone, _) | (Self::User, Some(_)) => Ok(()),
+            (Self::User | Self::Admin, None) => Err(Problem::new(&NOT_AUTHENTICATED)),
+            (Self::Admin, Some(account)) if account.is_admin() => Ok(()),
+            (Self::Admin, Some(_)) => Err(Problem::new(&PERMISSION_DENIED)),
+        }
+    }
+}
+
+impl Caller for Anyone {
+    const ACCESS: Access = Access::Anyone;
+
+    fn admit(_: Option<Account>) -> Result<Self, Problem> {
+        Ok(Self)
+    }
+}
+
+impl Caller for User {
+    const ACCESS: Access = Access::User;
+
+    fn admit(account: Option<Account>) -> Result<Self, Problem> {
+        let account = account.ok_or_else(|| Problem::new(&NOT_AUTHENTICATED))?;
+        Ok(Self {
+            id: account.id,
+            is_admin: account.is_admin(),
+            account,
+        })
+    }
+
+    fn account(&self) -> Option<&Account> {
+        Some(&self.account)
+    }
+}
+
+impl Caller for Admin {
+    const ACCESS: Access = Access::Admin;
+
+    fn admit(account: Option<Account>) -> Result<Self, Problem> {
+        Access::Admin.admits(account.as_ref())?;
+        Ok(Self)
+    }
+}
+
+/// What an endpoint has at hand: the parts of the shop, who calls, and when.
+pub struct Ctx<C> {
+    parts: Arc<Parts>,
+    pub caller: C,
+    /// The one clock reading of this request.
+    pub now: Timestamp,
+}
+
+impl<C> Deref for Ctx<C> {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+/// A request on its way to an endpoint.
+pub struct Visit {
+    pub parts: Arc<Parts>,
+    pub request: Request,
+    pub params: Params,
+    pub account: Option<Account>,
+    pub now: Timestamp,
+}
+
+type Outcome = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>;
+
+/// A row of the route table.
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub summary: &'static str,
+    pub access: Access,
+    /// What it can be asked to answer with; `None` when it does not negotiate.
+    pub offers: &'static [&'static str],
+    pub call: Box<dyn Fn(Visit) -> Outcome + Send + Sync>,
+    describe: fn(&mut SchemaGenerator) -> Operation,
+}
+
+/// An endpoint's documentation.
+#[derive(Default)]
+pub struct Operation {
+    pub path_params: Vec<&'static str>,
+    pub query: Vec<FieldDoc>,
+    pub body: Option<BodyDoc>,
+    pub success: Option<Success>,
+    pub refusals: Vec<&'static Known>,
+    /// Whether 400 with a list of fields is among its answers.
+    pub refuses_fields: bool,
+}
+
+pub struct BodyDoc {
+    pub content_types: &'static [&'static str],
+    pub fields: Vec<FieldDoc>,
+}
+
+pub struct Success {
+    pub status: StatusCode,
+    /// Content types and the schema they share.
+    pub content: Vec<(&'static str, Value)>,
+    /// Headers beyond those of every reply, and what they say.
+    pub headers: Vec<(&'static str, &'static str)>,
+}
+
+impl Route {
+    pub fn describe(&self, generator: &mut SchemaGenerator) -> Operation {
+        (self.describe)(generator)
+    }
+}
+
+pub fn get<C, I, O, R, F>(
+    path: &'static str,
+    summary: &'static str,
+    endpoint: impl Fn(Ctx<C>, I) -> F + Clone + Send + Sync + 'static,
+) -> Route
+where
+    C: Caller,
+    I: Input<C>,
+    O: Output,
+    R: Refuse + 'static,
+    F: Future<Output = Answer<O, R>> + Send + 'static,
+{
+    route(Method::GET, path, summary, endpoint)
+}
+
+pub fn route<C, I, O, R, F>(
+    method: Method,
+    path: &'static str,
+    summary: &'static str,
+    endpoint: impl Fn(Ctx<C>, I) -> F + Clone + Send + Sync + 'static,
+) -> Route
+where
+    C: Caller,
+    I: Input<C>,
+    O: Output,
+    R: Refuse + 'static,
+    F: Future<Output = Answer<O, R>> + Send + 'static,
+{
+    Route {
+        method,
+        path,
+        summary,
+        access: C::ACCESS,
+        offers: O::OFFERS,
+        call: Box::new(move |visit| {
+            let endpoint = endpoint.clone();
+            Box::pin(async move {
+                let ctx = Ctx {
+                    parts: visit.parts,
+                    caller: C::admit(visit.account)?,
+                    now: visit.now,
+                };
+                let mut asked = Asked {
+                    request: visit.request,
+                    params: visit.params,
+                };
+                let input = I::take(&ctx, &mut asked).await?;
+                let output = endpoint(ctx, input).await.map_err(Fault::problem)?;
+                Ok(output.reply(&asked.request))
+            })
+        }),
+        describe: describe::<C, I, O, R>,
+    }
+}
+
+fn describe<C: Caller, I: Input<C>, O: Output, R: Refuse>(
+    generator: &mut SchemaGenerator,
+) -> Operation {
+    let mut operation = Operation::default();
+    operation.refusals.extend(TOKEN_REFUSALS);
+    match C::ACCESS {
+        Access::Anyone => {}
+        Access::User => operation.refusals.push(&NOT_AUTHENTICATED),
+        Access::Admin => {
+            operation
+                .refusals
+                .extend([&NOT_AUTHENTICATED, &PERMISSION_DENIED]);
+        }
+    }
+    I::describe(&mut operation);
+    operation.refusals.extend(R::KNOWN);
+    operation.success = Some(O::describe(generator));
+    operation
+}
+
+/// What a token may hear wherever it is shown.
+const TOKEN_REFUSALS: [&Known; 4] = [
+    &TOKEN_NOT_VALID,
+    &BAD_AUTHORIZATION_HEADER,
+    &USER_INACTIVE,
+    &USER_NOT_FOUND,
+];
+
+/// The parts of a request that inputs are taken from.
+pub struct Asked {
+    pub request: Request,
+    pub params: Params,
+}
+
+/// Something an endpoint takes from the request. Tuples are taken in their order, which is the
+/// order in which a client hears of mistakes: the object of the path before the body.
+pub trait Input<C>: Sized + Send {
+    fn take(ctx: &Ctx<C>, asked: &mut Asked) -> impl Future<Output = Result<Self, Problem>> + Send;
+
+    fn describe(operation: &mut Operation);
+}
+
+/// For endpoints that look at nothing: a body, whatever is in it, is left unread.
+pub struct Nothing;
+
+impl<C: Sync> Input<C> for Nothing {
+    async fn take(_: &Ctx<C>, _: &mut Asked) -> Result<Self, Problem> {
+        Ok(Self)
+    }
+
+    fn describe(_: &mut Operation) {}
+}
+
+impl<C: Caller + Sync, A: Input<C>, B: Input<C>> Input<C> for (A, B) {
+    async fn take(ctx: &Ctx<C>, asked: &mut Asked) -> Result<Self, Problem> {
+        let a = A::take(ctx, asked).await?;
+        Ok((a, B::take(ctx, asked).await?))
+    }
+
+    fn describe(operation: &mut Operation) {
+        A::describe(operation);
+        B::describe(operation);
+    }
+}
+
+/// The id in the path, whatever it names; what is no id names nothing.
+pub struct Id<T>(pub T);
+
+impl<C: Sync, T: From<u64> + Send> Input<C> for Id<T> {
+    async fn take(_: &Ctx<C>, asked: &mut Asked) -> Result<Self, Problem> {
+        path_id(asked).map(T::from).map(Self)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.path_params.push("id");
+        operation.refusals.push(&NOT_FOUND);
+    }
+}
+
+/// The id in the path of something that is there for this caller, which is looked up before the
+/// body is: whoever asks for nothing hears so first.
+pub struct At<T>(pub T);
+
+pub trait Findable<C>: From<u64> + Copy + Send {
+    /// Kinds of problems beyond `not_found`.
+    const KNOWN: &'static [&'static Known];
+
+    fn find(self, ctx: &Ctx<C>) -> Result<(), Problem>;
+}
+
+impl<C: Sync, T: Findable<C>> Input<C> for At<T> {
+    async fn take(ctx: &Ctx<C>, asked: &mut Asked) -> Result<Self, Problem> {
+        let id = T::from(path_id(asked)?);
+        id.find(ctx)?;
+        Ok(Self(id))
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.path_params.push("id");
+        operation.refusals.push(&NOT_FOUND);
+        operation.refusals.extend(T::KNOWN);
+    }
+}
+
+fn path_id(asked: &Asked) -> Result<u64, Problem> {
+    let digits = asked.params.get("id").unwrap_or_default();
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    match digits.parse() {
+        Ok(id) if is_number => Ok(id),
+        _ => Err(Problem::new(&NOT_FOUND)),
+    }
+}
+
+/// Fields of the query.
+pub struct Query<F>(pub F);
+
+impl<C: Sync, F: Fields> Input<C> for Query<F> {
+    async fn take(_: &Ctx<C>, asked: &mut Asked) -> Result<Self, Problem> {
+        Form::from_query(&asked.request.query).read().map(Self)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.query.extend(form::describe::<F>());
+        operation.refuses_fields = true;
+    }
+}
+
+/// Fields of the body, JSON or form; no body is an empty one.
+pub struct Body<F>(pub F);
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+impl<C: Caller + Sync, F: Fields> Input<C> for Body<F> {
+    async fn take(ctx: &Ctx<C>, asked: &mut Asked) -> Result<Self, Problem> {
+        let content_type = content_type(&asked.request);
+        let is_known = ["", wire::JSON, FORM].contains(&content_type.as_str());
+        if asked.request.has_body() && !is_known {
+            return Err(unsupported(&content_type));
+        }
+        let body = read_body(&mut asked.request, limits::BODY_MAX_BYTES).await?;
+        let mut form = match content_type.as_str() {
+            // Some clients announce a body and send none.
+            _ if body.is_empty() => Form::default(),
+            wire::JSON => Form::from_json(&body)?,
+            FORM => Form::from_urlencoded(&body),
+            _ => return Err(unsupported(&content_type)),
+        };
+        F::look_up(&mut form, &ctx.parts, ctx.caller.account())?;
+        form.read().map(Self)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.body = Some(BodyDoc {
+            content_types: &[wire::JSON, FORM],
+            fields: form::describe::<F>(),
+        });
+        operation.refuses_fields = true;
+        operation.refusals.extend(BODY_REFUSALS);
+    }
+}
+
+pub const BODY_REFUSALS: [&Known; 5] = [
+    &fault::MALFORMED,
+    &BODY_CUT_SHORT,
+    &BODY_TOO_SLOW,
+    &BODY_TOO_LARGE,
+    &UNSUPPORTED_MEDIA_TYPE,
+];
+
+/// The media type of the body in lower case, without parameters; a charset but UTF-8 is none.
+fn content_type(request: &Request) -> String {
+    let given = request.header(header::CONTENT_TYPE).unwrap_or_default();
+    let mut parts = given
+        .split(';')
+        .map(|part| part.trim().to_ascii_lowercase());
+    let media_type = parts.next().unwrap_or_default();
+    let charset = parts.find_map(|part| Some(part.strip_prefix("charset=")?.to_owned()));
+    match charset.as_deref().map(|charset| charset.trim_matches('"')) {
+        None | Some("utf-8" | "utf8" | "us-ascii") => media_type,
+        Some(_) => given.to_owned(),
+    }
+}
+
+pub fn unsupported(content_type: &str) -> Problem {
+    Problem::new(&UNSUPPORTED_MEDIA_TYPE).saying(format!(
+        "This path does not take a body of the Content-Type \"{content_type}\"."
+    ))
+}
+
+pub async fn read_body(request: &mut Request, max_bytes: usize) -> Result<bytes::Bytes, Problem> {
+    request.body(max_bytes).await.map_err(|error| match error {
+        BodyError::TooLarge => Problem::new(&BODY_TOO_LARGE).saying(format!(
+            "The body is larger than the {max_bytes} bytes that this path takes."
+        )),
+        BodyError::TooSlow => Problem::new(&BODY_TOO_SLOW),
+        BodyError::Broken => Problem::new(&BODY_CUT_SHORT),
+    })
+}
+
+/// Something an endpoint answers with.
+pub trait Output {
+    /// Media types that a client can choose from with `Accept`; empty when it has no say.
+    const OFFERS: &'static [&'static str];
+
+    fn reply(self, request: &Request) -> Reply;
+
+    fn describe(generator: &mut SchemaGenerator) -> Success;
+}
+
+/// 200 with a view.
+pub struct Json<V>(pub V);
+
+impl<V: Serialize + JsonSchema> Output for Json<V> {
+    const OFFERS: &'static [&'static str] = &[wire::JSON];
+
+    fn reply(self, _: &Request) -> Reply {
+        wire::json(StatusCode::OK, &self.0)
+    }
+
+    fn describe(generator: &mut SchemaGenerator) -> Success {
+        json_success::<V>(StatusCode::OK, generator)
+    }
+}
+
+/// 201 with a view.
+pub struct Created<V>(pub V);
+
+impl<V: Serialize + JsonSchema> Output for Created<V> {
+    const OFFERS: &'static [&'static str] = &[wire::JSON];
+
+    fn reply(self, _: &Request) -> Reply {
+        wire::json(StatusCode::CREATED, &self.0)
+    }
+
+    fn describe(generator: &mut SchemaGenerator) -> Success {
+        json_success::<V>(StatusCode::CREATED, generator)
+    }
+}
+
+/// 201 with a view, and where it can be read again.
+pub struct CreatedAt<V>(pub String, pub V);
+
+impl<V: Serialize + JsonSchema> Output for CreatedAt<V> {
+    const OFFERS: &'static [&'static str] = &[wire::JSON];
+
+    fn reply(self, _: &Request) -> Reply {
+        let reply = wire::json(StatusCode::CREATED, &self.1);
+        match HeaderValue::try_from(self.0) {
+            Ok(path) => reply.with(header::LOCATION, path),
+            Err(_) => reply,
+        }
+    }
+
+    fn describe(generator: &mut SchemaGenerator) -> Success {
+        Success {
+            headers: vec![("Location", "The path of what was made.")],
+            ..json_success::<V>(StatusCode::CREATED, generator)
+        }
+    }
+}
+
+/// 204.
+pub struct NoContent;
+
+impl Output for NoContent {
+    const OFFERS: &'static [&'static str] = &[wire::JSON];
+
+    fn reply(self, _: &Request) -> Reply {
+        Reply::empty(StatusCode::NO_CONTENT)
+    }
+
+    fn describe(_: &mut SchemaGenerator) -> Success {
+        Success {
+            status: StatusCode::NO_CONTENT,
+            content: Vec::new(),
+            headers: Vec::new(),
+        }
+    }
+}
+
+pub fn json_success<V: JsonSchema>(status: StatusCode, generator: &mut SchemaGenerator) -> Success {
+    let schema = generator.subschema_for::<V>();
+    Success {
+        status,
+        content: vec![(wire::JSON, json!(schema))],
+        headers: Vec::new(),
+    }
+}
+
+/// Runs work that takes longer than a moment (about 100 us) off the runtime's threads.
+pub async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or(Err(StoreError::Bug))
+}

@@ -1,0 +1,143 @@
+//! How it is put together: the folder held, the store opened, the API served, and everything
+//! closed in order. The clock is here.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::net::TcpListener;
+
+use crate::api::{Api, Parts};
+use crate::auth::password::{PasswordError, Passwords, Policy};
+use crate::auth::token::{self, Tokens};
+use crate::http;
+use crate::photo::Encoder;
+use crate::shop::time::Timestamp;
+use crate::store::{Folder, FolderError, Store, StoreError};
+use crate::turns::Turns;
+
+/// The token-signing key's file in the data folder.
+const KEY_NAME: &str = "token.key";
+
+/// Searches that read the whole catalogue at once: one core stays free for everything else.
+const SCANS_RUNNING_MAX: usize = 1;
+/// Searches that may wait for one another; with 20,000 products each takes some 20 ms.
+const SCANS_WAITING_MAX: usize = 64;
+
+/// How often expired sessions are swept out.
+const SWEEP_EVERY: Duration = Duration::from_mins(10);
+
+/// Threads for work that would hold up the others. What is heavy takes turns before it gets
+/// here; what is left are pages of lists, a few milliseconds each.
+const BLOCKING_THREADS_MAX: usize = 32;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the token-signing key in the data folder can't be read or made")]
+    Key(#[source] std::io::Error),
+    #[error("the token-signing key in the data folder has {0} bytes instead of {expected}; put the right one back, or remove it to end every session", expected = token::KEY_BYTES)]
+    KeyLength(usize),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+}
+
+/// A shop, held and open.
+pub struct App {
+    pub store: Store,
+    folder: Folder,
+}
+
+impl App {
+    /// Opens the shop in the folder, a new one if there is none. `doing` tells others who find
+    /// it held.
+    pub fn open(data_dir: &Path, cache_bytes: usize, doing: &str) -> Result<Self, AppError> {
+        Self::open_in(Folder::hold(data_dir)?, cache_bytes, doing)
+    }
+
+    /// Opens a shop that must be there.
+    pub fn open_existing(
+        data_dir: &Path,
+        cache_bytes: usize,
+        doing: &str,
+    ) -> Result<Self, AppError> {
+        Self::open_in(Folder::hold_existing(data_dir)?, cache_bytes, doing)
+    }
+
+    fn open_in(folder: Folder, cache_bytes: usize, doing: &str) -> Result<Self, AppError> {
+        if let Err(error) = folder.sign(doing) {
+            tracing::warn!(%error, "the lock file can't say who holds the folder");
+        }
+        let store = Store::open(&folder, cache_bytes)?;
+        Ok(Self { store, folder })
+    }
+
+    pub fn api(&self, policy: Policy) -> Result<Api, AppError> {
+        let key = self
+            .folder
+            .secret(KEY_NAME, token::new_key)
+            .map_err(AppError::Key)?;
+        if key.len() != token::KEY_BYTES {
+            return Err(AppError::KeyLength(key.len()));
+        }
+        let parts = Parts {
+            store: self.store.clone(),
+            tokens: Tokens::new(&key),
+            passwords: Passwords::new(policy)?,
+            photos: Encoder::default(),
+            scans: Turns::new(SCANS_RUNNING_MAX, SCANS_WAITING_MAX),
+        };
+        Ok(Api::new(parts, now))
+    }
+
+    /// Serves until `stop`, then lets requests under way finish.
+    pub async fn serve(&self, listener: TcpListener, api: Api, stop: impl Future<Output = ()>) {
+        let sweeping = tokio::spawn(sweep(self.store.clone()));
+        http::serve(listener, api, stop).await;
+        sweeping.abort();
+    }
+
+    /// Finishes what is queued, closes the store, lets go of the folder.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.store.close().await
+    }
+}
+
+/// Removes sessions that expired, for as long as the shop is open.
+async fn sweep(store: Store) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        loop {
+            match store.sweep_sessions(now()).await {
+                Ok(0) => break,
+                Ok(swept) => tracing::debug!(swept, "expired sessions removed"),
+                Err(error) => {
+                    tracing::warn!(%error, "expired sessions can't be removed now");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// The clock.
+pub fn now() -> Timestamp {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let micros = since_1970.map_or(0, |since| since.as_micros());
+    Timestamp(i64::try_from(micros).unwrap_or(i64::MAX))
+}
+
+/// Runs to the end on a runtime of as many threads as there are cores; work still in the
+/// background then is not waited for.
+pub fn run<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(result)
+}

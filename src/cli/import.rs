@@ -1,0 +1,297 @@
+//! `import`: products from JSON Lines, checked row by row.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::mem;
+use std::path::Path;
+
+use anyhow::Context;
+use flate2::bufread::MultiGzDecoder;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Ended;
+use crate::api::form::{Fields, Form};
+use crate::api::kinds::{CATEGORY_NAME, DESCRIPTION, PriceKind, QUANTITY, TITLE};
+use crate::app::{App, now};
+use crate::settings::{CommandLine, Import};
+use crate::shop::ids::ProductId;
+use crate::shop::products::{CategoryName, Draft, Edit, Price};
+use crate::store::{ImportRow, Store, StoreError};
+
+/// Rows in one transaction: an fsync is shared by many, and the bar still moves.
+const ROWS_AT_ONCE: usize = 1_000;
+
+/// A line may hold the longest description six times over, every character escaped.
+const LINE_MAX_BYTES: usize = 1 << 20;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A good row of the file.
+pub struct Row {
+    title: String,
+    category: CategoryName,
+    description: String,
+    price: Price,
+    quantity: Option<u32>,
+}
+
+impl Fields for Row {
+    fn read(form: &mut Form<'_>) -> Option<Self> {
+        let title = form.required("title", &TITLE);
+        let category = form.required("category", &CATEGORY_NAME);
+        let description = form.optional("description", &DESCRIPTION);
+        let price = form.required("price", &PriceKind);
+        let quantity = form.optional("quantity", &QUANTITY);
+        Some(Self {
+            title: title?,
+            category: category?,
+            description: description?.unwrap_or_default(),
+            price: price?,
+            quantity: quantity?,
+        })
+    }
+}
+
+impl Row {
+    /// The row of a line, or everything that is wrong with it in one sentence.
+    pub fn read(line: &[u8]) -> Result<Self, String> {
+        let row = Form::from_json(line).and_then(Form::read);
+        row.map_err(|problem| problem.sentence())
+    }
+
+    /// As a new product, with this many pieces if it names none.
+    pub fn offer(self, quantity: u32) -> ImportRow {
+        let draft = Draft {
+            title: self.title,
+            description: self.description,
+            price: self.price,
+            quantity: self.quantity.unwrap_or(quantity),
+        };
+        ImportRow::Offer(draft, self.category)
+    }
+
+    /// As a change of a product; stock that neither the row nor the command names stays.
+    fn edit(self, id: ProductId, quantity: Option<u32>) -> ImportRow {
+        let edit = Edit {
+            title: Some(self.title),
+            category: Some(self.category),
+            description: Some(self.description),
+            price: Some(self.price),
+            quantity: self.quantity.or(quantity),
+        };
+        ImportRow::Edit(id, edit)
+    }
+}
+
+pub async fn import(line: &CommandLine, asked: &Import) -> anyhow::Result<Ended> {
+    let file = Source::open(&asked.file)?;
+    let app = App::open(&line.data_dir, line.cache_bytes(), "import")?;
+    if file.bar.is_hidden() {
+        announce(&asked.file);
+    }
+    let imported = import_rows(&app.store, file, asked).await;
+    app.close().await?;
+    imported
+}
+
+async fn import_rows(store: &Store, file: Source, asked: &Import) -> anyhow::Result<Ended> {
+    let mut run = Run::new(store, asked)?;
+    let mut lines = file.lines;
+    let mut line = Vec::new();
+    let mut number = 0_u64;
+    loop {
+        let read = next_line(&mut lines, &mut line);
+        let Some(is_whole) =
+            read.with_context(|| format!("{} can't be read on", asked.file.display()))?
+        else {
+            break;
+        };
+        number += 1;
+        let text = match number {
+            1 => line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line),
+            _ => &line,
+        };
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        let row = if is_whole {
+            Row::read(text)
+        } else {
+            Err(format!("It is longer than {LINE_MAX_BYTES} bytes."))
+        };
+        match row {
+            Ok(row) => run.take(row),
+            Err(reason) => {
+                run.refused += 1;
+                file.bar.suspend(|| name_bad_row(number, &reason));
+            }
+        }
+        if run.rows.len() >= ROWS_AT_ONCE && !asked.all_or_nothing {
+            run.write().await?;
+        }
+    }
+    if asked.all_or_nothing && run.refused > 0 {
+        run.forget();
+    }
+    run.write().await?;
+    file.bar.finish_and_clear();
+    Ok(run.end())
+}
+
+/// One import on its way.
+struct Run<'a> {
+    store: &'a Store,
+    asked: &'a Import,
+    /// With `--upsert`: the products of each title that no row has met yet, by id.
+    known: HashMap<String, VecDeque<ProductId>>,
+    rows: Vec<ImportRow>,
+    new: u64,
+    changed: u64,
+    refused: u64,
+}
+
+impl<'a> Run<'a> {
+    fn new(store: &'a Store, asked: &'a Import) -> Result<Self, StoreError> {
+        let mut known = HashMap::<_, VecDeque<_>>::new();
+        if asked.upsert {
+            store.each_product(|listed| {
+                let product = listed.product;
+                known
+                    .entry(product.title)
+                    .or_default()
+                    .push_back(product.id);
+                Ok::<_, StoreError>(())
+            })?;
+        }
+        Ok(Self {
+            store,
+            asked,
+            known,
+            rows: Vec::new(),
+            new: 0,
+            changed: 0,
+            refused: 0,
+        })
+    }
+
+    /// The n-th row of a title meets the n-th product of that title, so that a file exported and
+    /// imported again changes nothing, whatever titles stand twice in it.
+    fn take(&mut self, row: Row) {
+        let met = self.known.get_mut(&row.title).and_then(VecDeque::pop_front);
+        let quantity = self.asked.quantity;
+        self.rows.push(if let Some(id) = met {
+            self.changed += 1;
+            row.edit(id, quantity)
+        } else {
+            self.new += 1;
+            row.offer(quantity.unwrap_or(0))
+        });
+    }
+
+    async fn write(&mut self) -> Result<(), StoreError> {
+        let rows = mem::take(&mut self.rows);
+        if !self.asked.dry_run && !rows.is_empty() {
+            self.store.import(rows, now()).await?;
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.rows.clear();
+        (self.new, self.changed) = (0, 0);
+    }
+
+    #[expect(clippy::print_stdout, reason = "the command's answer")]
+    fn end(self) -> Ended {
+        let Self {
+            new,
+            changed,
+            refused,
+            asked,
+            ..
+        } = self;
+        let taken = new + changed;
+        let done = if asked.dry_run {
+            "would be imported"
+        } else {
+            "imported"
+        };
+        println!("{taken} products {done} ({new} new, {changed} changed), {refused} rows refused.");
+        if refused == 0 {
+            Ended::Well
+        } else {
+            Ended::WithRefusals
+        }
+    }
+}
+
+/// The file, unpacked if it is packed, and the bar that follows how far it is read.
+struct Source {
+    lines: Box<dyn BufRead + Send>,
+    bar: ProgressBar,
+}
+
+impl Source {
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        let cannot = || format!("{} can't be opened", path.display());
+        let (file, length): (Box<dyn Read + Send>, _) = if path == Path::new("-") {
+            (Box::new(io::stdin()), None)
+        } else {
+            let file = File::open(path).with_context(cannot)?;
+            let length = file.metadata().with_context(cannot)?.len();
+            (Box::new(file), Some(length))
+        };
+        let bar = progress_bar(length);
+        let mut packed = BufReader::new(bar.wrap_read(file));
+        let lines: Box<dyn BufRead + Send> = if packed
+            .fill_buf()
+            .with_context(cannot)?
+            .starts_with(b"\x1f\x8b")
+        {
+            Box::new(BufReader::new(MultiGzDecoder::new(packed)))
+        } else {
+            Box::new(packed)
+        };
+        Ok(Self { lines, bar })
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress_bar(length: Option<u64>) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
+    let style = if length.is_some() {
+        "{wide_bar} {bytes}/{total_bytes}, {eta} to go"
+    } else {
+        "{spinner} {bytes} read"
+    };
+    match ProgressStyle::with_template(style) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// Reads a line without its end: `None` at the end of the file, `Some(false)` for one that is too
+/// long, of which only the beginning is kept.
+fn next_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<bool>> {
+    line.clear();
+    let max = LINE_MAX_BYTES as u64 + 1;
+    if lines.by_ref().take(max).read_until(b'\n', line)? == 0 {
+        return Ok(None);
+    }
+    if line.pop_if(|last| *last == b'\n').is_some() || line.len() <= LINE_MAX_BYTES {
+        return Ok(Some(true));
+    }
+    lines.skip_until(b'\n')?;
+    Ok(Some(false))
+}
+
+#[expect(clippy::print_stderr, reason = "standard output is for the summary")]
+fn name_bad_row(number: u64, reason: &str) {
+    eprintln!("line {number}: {reason}");
+}
+
+#[expect(clippy::print_stderr, reason = "standard output is for the summary")]
+fn announce(path: &Path) {
+    eprintln!("importing {}", path.display());
+}

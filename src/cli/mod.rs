@@ -1,0 +1,41 @@
+//! The commands: what each does and what it tells the person at the terminal.
+
+mod admin;
+mod demo;
+mod export;
+mod import;
+mod logs;
+mod serve;
+
+use crate::app;
+use crate::settings::{Admin, Command, CommandLine};
+
+/// How a command ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Well,
+    /// Done, but for rows that were refused and named.
+    WithRefusals,
+    /// A second signal came while the shop was closing.
+    CutShort,
+}
+
+pub fn run(line: &CommandLine) -> anyhow::Result<Ended> {
+    logs::start(line)?;
+    app::run(async {
+        match &line.command {
+            Command::Serve(settings) => serve::serve(line, settings).await,
+            Command::Admin(Admin::Create(asked)) => admin::create(line, asked).await,
+            Command::Admin(Admin::Promote { username }) => admin::promote(line, username).await,
+            Command::Admin(Admin::Passwd(asked)) => admin::passwd(line, asked).await,
+            Command::Import(asked) => import::import(line, asked).await,
+            Command::Export(asked) => export::export(line, asked).await,
+        }
+    })?
+}
+
+impl CommandLine {
+    fn cache_bytes(&self) -> usize {
+        usize::from(self.cache_mib) << 20
+    }
+}

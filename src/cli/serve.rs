@@ -1,0 +1,113 @@
+//! `serve`: opens the shop, tells where, and closes it in order.
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::{Ended, demo};
+use crate::app::App;
+use crate::settings::{CommandLine, Serve};
+
+pub async fn serve(line: &CommandLine, settings: &Serve) -> anyhow::Result<Ended> {
+    let doing = format!("serving at {}", settings.listen);
+    let app = App::open(&line.data_dir, line.cache_bytes(), &doing)?;
+    let ended = serve_open(&app, line, settings).await;
+    if let Ok(Ended::CutShort) = ended {
+        return ended;
+    }
+    app.close().await?;
+    ended
+}
+
+async fn serve_open(app: &App, line: &CommandLine, settings: &Serve) -> anyhow::Result<Ended> {
+    let mut signals = Signals::listen()?;
+    let listen = settings.listen;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("can't listen at {listen}; name another address with --listen"))?;
+    let api = app.api(settings.passwords.policy())?;
+    let demo = if settings.demo {
+        Some(demo::fill(&app.store).await?)
+    } else {
+        None
+    };
+    greet(&listener, line, demo)?;
+
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut serving = Box::pin(app.serve(listener, api, async {
+        let _ = stopped.await;
+    }));
+    tokio::select! {
+        () = &mut serving => return Ok(Ended::Well),
+        () = signals.next() => {}
+    }
+    tracing::info!("closing: requests under way are finished; a second signal ends at once");
+    drop(stop);
+    tokio::select! {
+        () = serving => Ok(Ended::Well),
+        () = signals.next() => Ok(Ended::CutShort),
+    }
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the greeting is for the person at the terminal"
+)]
+fn greet(
+    listener: &TcpListener,
+    line: &CommandLine,
+    demo: Option<demo::Filled>,
+) -> anyhow::Result<()> {
+    let url = format!("http://{}", listener.local_addr()?);
+    let version = env!("CARGO_PKG_VERSION");
+    let folder = line.data_dir.display();
+    println!("electron-market {version} is open at {url}/ with its data in {folder}");
+    match demo {
+        None => {}
+        Some(demo::Filled::NotEmpty) => {
+            println!("There are products already, so --demo added nothing.");
+        }
+        Some(demo::Filled::New {
+            products,
+            customer,
+            admin,
+        }) => {
+            let demo::Account { username, password } = customer;
+            println!(
+                "\n{products} products are on the shelf. Two accounts, their passwords shown this once:\n\
+                 \x20 customer  {username}  {password}\n\
+                 \x20 admin     {}  {}\n\
+                 \nTry:\n\
+                 \x20 curl '{url}/products/search/?q=laptop&max_price=1000&limit=3'\n\
+                 \x20 curl {url}/auth/login/ -H 'Content-Type: application/json' -d '{{\"username\": \"{username}\", \"password\": \"{password}\"}}'\n\
+                 \x20 curl '{url}/api/schema/?format=json'\n\
+                 \nCtrl-C closes the shop; what is in it stays.",
+                admin.username, admin.password,
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The signals that ask to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What can be said on the command line: every command, every knob with its flag, its variable,
+//! its default and its sentence. `--help` and the README's table are printed from here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::auth::password::Policy;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "electron-market",
+    version,
+    about = "An online shop's whole back end: one program, with its store inside.",
+    after_help = "Open a shop full of electronics to try: electron-market serve --demo",
+    propagate_version = true
+)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    pub command: Command,
+    /// The folder that the shop lives in; one process at a time holds it
+    #[arg(
+        long,
+        global = true,
+        env = "ELECTRON_MARKET_DATA_DIR",
+        default_value = "data/shop",
+        value_name = "FOLDER"
+    )]
+    pub data_dir: PathBuf,
+    /// Memory for pages of the store, in MiB
+    #[arg(
+        long,
+        global = true,
+        env = "ELECTRON_MARKET_CACHE_MIB",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u16).range(4..),
+        value_name = "MIB"
+    )]
+    pub cache_mib: u16,
+    /// What is logged: error, warn, info, debug, or a filter such as `info,electron_market::store=debug`
+    #[arg(
+        long,
+        global = true,
+        env = "ELECTRON_MARKET_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub log: String,
+    /// How it is logged: text, json, or auto: text on a terminal, JSON otherwise
+    #[arg(
+        long,
+        global = true,
+        env = "ELECTRON_MARKET_LOG_FORMAT",
+        default_value = "auto",
+        value_name = "FORMAT"
+    )]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Auto,
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open the shop and serve it until told to stop (SIGTERM or Ctrl-C)
+    Serve(Serve),
+    /// Make admins and set passwords, at the folder itself
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Put products of a JSON Lines file on the shelf
+    Import(Import),
+    /// Write every product as JSON Lines, the form that import reads
+    Export(Export),
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The address to listen at; port 0 takes a free one
+    #[arg(
+        long,
+        env = "ELECTRON_MARKET_LISTEN",
+        default_value = "127.0.0.1:8000",
+        value_name = "ADDRESS"
+    )]
+    pub listen: SocketAddr,
+    /// Fill an empty shop with a small catalogue, a customer and an admin, and print their passwords once
+    #[arg(long, env = "ELECTRON_MARKET_DEMO")]
+    pub demo: bool,
+    #[command(flatten)]
+    pub passwords: PasswordSettings,
+}
+
+#[derive(Debug, Args)]
+pub struct PasswordSettings {
+    /// What a new password must be: standard (8 characters, not all digits, not a common one) or
+    /// strict (also hard to guess from the account's own names)
+    #[arg(
+        long,
+        env = "ELECTRON_MARKET_PASSWORD_POLICY",
+        default_value = "standard",
+        value_name = "POLICY"
+    )]
+    password_policy: PolicyName,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PolicyName {
+    Standard,
+    Strict,
+}
+
+impl PasswordSettings {
+    pub fn policy(&self) -> Policy {
+        match self.password_policy {
+            PolicyName::Standard => Policy::Standard,
+            PolicyName::Strict => Policy::Strict,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Admin {
+    /// Open an admin's account
+    Create(AdminCreate),
+    /// Make an account an admin's, and let it sign in
+    Promote {
+        /// Whose account
+        #[arg(long, value_name = "NAME")]
+        username: String,
+    },
+    /// Set an account's password; every session of it ends
+    Passwd(AdminPasswd),
+}
+
+#[derive(Debug, Args)]
+pub struct AdminCreate {
+    /// The new account's name
+    #[arg(long, value_name = "NAME")]
+    pub username: String,
+    /// Its email address
+    #[arg(long, value_name = "ADDRESS")]
+    pub email: Option<String>,
+    #[command(flatten)]
+    pub password: NewPassword,
+}
+
+#[derive(Debug, Args)]
+pub struct AdminPasswd {
+    /// Whose account
+    #[arg(long, value_name = "NAME")]
+    pub username: String,
+    #[command(flatten)]
+    pub password: NewPassword,
+}
+
+#[derive(Debug, Args)]
+pub struct NewPassword {
+    /// Read the password from standard input, up to the first line's end, instead of asking
+    #[arg(long)]
+    pub password_stdin: bool,
+    #[command(flatten)]
+    pub settings: PasswordSettings,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The file, plain or gzipped; - is standard input. A line is an object with the keys `title`,
+    /// `category`, `description`, `price` and perhaps `quantity`; other keys are kept out
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Change products that have a row's title instead of adding others of that title
+    #[arg(long)]
+    pub upsert: bool,
+    /// Pieces in stock where a row names none [default: 0, or what is there with --upsert]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=2_147_483_647))]
+    pub quantity: Option<u32>,
+    /// Check every row and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write nothing unless every row is good
+    #[arg(long)]
+    pub all_or_nothing: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The file to write; standard output when it is not named
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}

@@ -1,0 +1,23 @@
+//! The integration tests: a real shop in a process of its own, heard over its socket and its command line.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is the test failing")]
+
+mod command;
+mod day;
+mod judge;
+mod shop;
+
+mod cart;
+mod cli;
+mod comments;
+mod lists;
+mod orders;
+mod photos;
+mod products;
+mod races;
+mod readme;
+mod routes;
+mod search;
+mod tidy;
+mod users;
+mod walk;
+mod wire;

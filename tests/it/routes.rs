@@ -1,0 +1,275 @@
+//! The route table, walked through the document that is printed from it: who may call what, and
+//! that every row answers only as it says.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::shop::{Ask, Shop};
+
+fn document(shop: &Shop) -> Value {
+    shop.ask(Ask::new("GET /api/schema/?format=json")).told(200)
+}
+
+/// A row of the table.
+struct Row {
+    method: String,
+    path: String,
+    operation: Value,
+}
+
+fn rows(document: &Value) -> Vec<Row> {
+    let paths: &Map<String, Value> = document["paths"].as_object().unwrap();
+    let row = |path: &String, method: &String, operation: &Value| Row {
+        method: method.to_uppercase(),
+        path: path.clone(),
+        operation: operation.clone(),
+    };
+    let rows_of = |(path, methods): (&String, &Value)| -> Vec<Row> {
+        let methods = methods.as_object().unwrap().iter();
+        methods
+            .map(|(method, operation)| row(path, method, operation))
+            .collect()
+    };
+    let rows: Vec<Row> = paths.iter().flat_map(rows_of).collect();
+    assert!(rows.len() > 30, "{} rows", rows.len());
+    rows
+}
+
+impl Row {
+    fn access(&self) -> &str {
+        let is_open = self.operation["security"][0]
+            .as_object()
+            .unwrap()
+            .is_empty();
+        let is_for_admins = self.codes("403").contains("permission_denied");
+        match (is_open, is_for_admins) {
+            (true, _) => "anyone",
+            (false, true) => "admin",
+            (false, false) => "user",
+        }
+    }
+
+    /// The codes that its document says may come with a status.
+    fn codes(&self, status: &str) -> BTreeSet<String> {
+        let mut codes = BTreeSet::new();
+        collect_codes(&self.operation["responses"][status], &mut codes);
+        codes
+    }
+
+    /// The path with ids of things that are not there.
+    fn call(&self) -> String {
+        let path = self
+            .path
+            .replace("{id}", "987654")
+            .replace("{name}", "none.png");
+        format!("{} {path}", self.method)
+    }
+}
+
+fn collect_codes(value: &Value, codes: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            if let Some(Value::Array(words)) = map.get("code").map(|code| &code["enum"]) {
+                codes.extend(words.iter().filter_map(Value::as_str).map(str::to_owned));
+            }
+            map.values().for_each(|value| collect_codes(value, codes));
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect_codes(value, codes)),
+        _ => {}
+    }
+}
+
+/// A wrong choice in the table shows here, in review.
+const WHO_MAY_CALL_WHAT: &str = "\
+anyone GET /
+anyone GET /api/schema/
+user   POST /auth/logout-all/
+user   POST /auth/logout/
+anyone POST /auth/login/
+user   POST /auth/profile/change-pass/
+user   PATCH /auth/profile/photo/
+user   PATCH /auth/profile/update/
+user   GET /auth/profile/
+anyone POST /auth/refresh/
+anyone POST /auth/sign-up/
+admin  GET /auth/users/
+admin  PATCH /auth/users/{id}/
+user   POST /cart/cart-add/
+user   DELETE /cart/cart-clear/
+user   DELETE /cart/cart-remove/
+user   PATCH /cart/cart-update/
+user   GET /cart/cart/
+anyone GET /healthz
+anyone GET /media/photos/{name}
+user   DELETE /orders/cancel/{id}/
+user   POST /orders/create/
+user   GET /orders/detail/{id}/
+user   GET /orders/list/
+admin  PATCH /orders/status/{id}/
+admin  PATCH /products/categories/{id}/
+admin  DELETE /products/categories/{id}/
+anyone GET /products/categories/
+user   GET /products/comment-list/
+anyone GET /products/cr-comment/{id}/
+user   POST /products/cr-comment/{id}/
+admin  POST /products/create-category/
+admin  POST /products/create-product/
+admin  PATCH /products/delete-update/{id}/
+admin  DELETE /products/delete-update/{id}/
+anyone GET /products/detail/{id}/
+anyone GET /products/products/
+anyone GET /products/search/
+user   PUT /products/ud-comment/{id}/
+user   PATCH /products/ud-comment/{id}/
+user   DELETE /products/ud-comment/{id}/
+anyone GET /readyz
+";
+
+#[test]
+fn who_may_call_what_is_as_it_was_agreed() {
+    let shop = Shop::open();
+    let mut told = String::new();
+    for row in rows(&document(&shop)) {
+        writeln!(told, "{:<6} {} {}", row.access(), row.method, row.path).unwrap();
+    }
+    let sorted = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!(sorted(&told), sorted(WHO_MAY_CALL_WHAT), "{told}");
+}
+
+#[test]
+fn every_row_lets_in_whom_it_says_and_answers_as_it_says() {
+    let shop = Shop::open();
+    shop.token("ann");
+    for row in rows(&document(&shop)) {
+        for who in ["nobody", "ann", "boss"] {
+            // What ends a caller's sessions would end this test's too.
+            if row.path.contains("logout-all") {
+                continue;
+            }
+            let heard = shop.say(who, &row.call(), Value::Null);
+            let (status, call) = (heard.status, row.call());
+            let wanted = match (row.access(), who) {
+                ("user" | "admin", "nobody") => Some((401, "not_authenticated")),
+                ("admin", "ann") => Some((403, "permission_denied")),
+                _ => None,
+            };
+            if let Some((wanted, code)) = wanted {
+                assert_eq!(status, wanted, "{who} {call}");
+                assert_eq!(heard.json()["code"], code, "{who} {call}");
+                continue;
+            }
+            let may_differ = [401, 403].contains(&status) && row.access() != "anyone";
+            assert!(!may_differ, "{who} {call}: {}", heard.text());
+            let responses = row.operation["responses"].as_object().unwrap();
+            let key = status.to_string();
+            assert!(
+                responses.contains_key(&key),
+                "{who} {call}: {status} is not documented"
+            );
+            if let Some(code) = (status >= 400).then(|| heard.json()["code"].clone()) {
+                let is_field_error = code.is_null();
+                let is_known = code
+                    .as_str()
+                    .is_some_and(|code| row.codes(&key).contains(code));
+                assert!(is_field_error || is_known, "{who} {call}: {}", heard.text());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_operation_is_named_once_and_every_path_is_answered_to_options() {
+    let shop = Shop::open();
+    let rows = rows(&document(&shop));
+    let ids: BTreeSet<_> = rows
+        .iter()
+        .map(|row| row.operation["operationId"].to_string())
+        .collect();
+    assert_eq!(ids.len(), rows.len());
+    for row in &rows {
+        let call = row.call();
+        let path = call.split_once(' ').unwrap().1;
+        let heard = shop.say("nobody", &format!("OPTIONS {path}"), Value::Null);
+        assert_eq!(heard.status, 204, "{path}");
+        let allow = heard
+            .header("Allow")
+            .split(", ")
+            .any(|method| method == row.method);
+        assert!(allow, "{path} allows {}", heard.header("Allow"));
+    }
+}
+
+#[test]
+fn every_reference_in_the_document_leads_somewhere() {
+    let shop = Shop::open();
+    let document = document(&shop);
+    let text = document.to_string();
+    let references: BTreeSet<&str> = text
+        .split(r##""$ref":"#"##)
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert!(references.len() > 5, "{references:?}");
+    for reference in references {
+        assert!(
+            document.pointer(reference).is_some(),
+            "{reference} is nowhere"
+        );
+    }
+}
+
+#[test]
+fn the_committed_openapi_document_is_the_one_that_is_served() {
+    let shop = Shop::open();
+    let served = document(&shop);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/openapi.json");
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        let pretty = serde_json::to_string_pretty(&served).unwrap();
+        fs::write(&path, format!("{pretty}\n")).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap();
+    let committed: Value = serde_json::from_str(&committed).unwrap();
+    let is_same = committed == served;
+    assert!(
+        is_same,
+        "data/openapi.json is not what is served; `UPDATE_OPENAPI=1 cargo test openapi` writes it anew, and `git diff` shows the change"
+    );
+}
+
+#[test]
+fn the_document_comes_as_yaml_or_json_as_it_is_asked_for() {
+    let shop = Shop::open();
+    for (call, accept, content_type) in [
+        ("GET /api/schema/", "*/*", "application/vnd.oai.openapi"),
+        ("GET /api/schema/", "application/yaml", "application/yaml"),
+        ("GET /api/schema/", "application/json", "application/json"),
+        ("GET /api/schema/?format=json", "*/*", "application/json"),
+        (
+            "GET /api/schema/?format=yaml",
+            "*/*",
+            "application/vnd.oai.openapi",
+        ),
+    ] {
+        let heard = shop.ask(Ask::new(call).header("Accept", accept));
+        assert_eq!(
+            (heard.status, heard.header("Content-Type")),
+            (200, content_type),
+            "{call} {accept}"
+        );
+    }
+    let yaml = shop.ask(Ask::new("GET /api/schema/?format=yaml")).text();
+    let read: Value = serde_saphyr::from_str(&yaml).unwrap();
+    assert_eq!(read, document(&shop));
+    shop.day(
+        r"
+        nobody GET /api/schema/?format=xml => 400 on format
+        nobody GET /api/schema/
+            + Accept: text/html
+        => 406 code not_acceptable
+    ",
+    );
+}
