@@ -2,6 +2,7 @@
 //! closed in order. The clock is here.
 
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
@@ -9,8 +10,10 @@ use tokio::net::TcpListener;
 use crate::api::{Api, Parts};
 use crate::auth::password::{PasswordError, Passwords, Policy};
 use crate::auth::token::{self, Tokens};
+use crate::causes::causes;
 use crate::http;
 use crate::photo::Encoder;
+use crate::search::Search;
 use crate::shop::time::Timestamp;
 use crate::store::{Folder, FolderError, Store, StoreError};
 use crate::turns::Turns;
@@ -18,6 +21,8 @@ use crate::turns::Turns;
 /// The token-signing key's file in the data folder.
 const KEY_NAME: &str = "token.key";
 
+/// Searches of the index that may wait: at 0.2 ms each a fraction of a second.
+const SEARCHES_WAITING_MAX: usize = 512;
 /// Searches that read the whole catalogue at once: one core stays free for everything else.
 const SCANS_RUNNING_MAX: usize = 1;
 /// Searches that may wait for one another; with 20,000 products each takes some 20 ms.
@@ -40,6 +45,12 @@ pub enum AppError {
     Key(#[source] std::io::Error),
     #[error("the token-signing key in the data folder has {0} bytes instead of {expected}; put the right one back, or remove it to end every session", expected = token::KEY_BYTES)]
     KeyLength(usize),
+    #[error(
+        "the data folder has the key of a shop but not its store, shop.redb; put it back from a backup, or remove {KEY_NAME} to open a new and empty shop"
+    )]
+    StoreIsGone,
+    #[error("the search can't be opened")]
+    Search(#[source] std::io::Error),
     #[error(transparent)]
     Password(#[from] PasswordError),
 }
@@ -47,6 +58,7 @@ pub enum AppError {
 /// A shop, held and open.
 pub struct App {
     pub store: Store,
+    search: OnceLock<Search>,
     folder: Folder,
 }
 
@@ -70,8 +82,15 @@ impl App {
         if let Err(error) = folder.sign(doing) {
             tracing::warn!(%error, "the lock file can't say who holds the folder");
         }
+        if !folder.has_store() && folder.path().join(KEY_NAME).exists() {
+            return Err(AppError::StoreIsGone);
+        }
         let store = Store::open(&folder, cache_bytes)?;
-        Ok(Self { store, folder })
+        Ok(Self {
+            store,
+            search: OnceLock::new(),
+            folder,
+        })
     }
 
     pub fn api(&self, policy: Policy) -> Result<Api, AppError> {
@@ -86,10 +105,19 @@ impl App {
             store: self.store.clone(),
             tokens: Tokens::new(&key),
             passwords: Passwords::new(policy)?,
+            search: self.open_search()?,
+            searches: Turns::new(cores(), SEARCHES_WAITING_MAX),
             photos: Encoder::default(),
             scans: Turns::new(SCANS_RUNNING_MAX, SCANS_WAITING_MAX),
         };
         Ok(Api::new(parts, now))
+    }
+
+    fn open_search(&self) -> Result<Search, AppError> {
+        let search = Search::open(self.folder.path(), self.store.clone());
+        let search = search.map_err(AppError::Search)?;
+        let _ = self.search.set(search.clone()); // An app serves once.
+        Ok(search)
     }
 
     /// Serves until `stop`, then lets requests under way finish.
@@ -101,6 +129,10 @@ impl App {
 
     /// Finishes what is queued, closes the store, lets go of the folder.
     pub async fn close(self) -> Result<(), StoreError> {
+        if let Some(search) = self.search.into_inner() {
+            let closing = tokio::task::spawn_blocking(move || search.close());
+            let _ = closing.await; // A panic of it was logged by the hook.
+        }
         self.store.close().await
     }
 }
@@ -115,12 +147,19 @@ async fn sweep(store: Store) {
                 Ok(0) => break,
                 Ok(swept) => tracing::debug!(swept, "expired sessions removed"),
                 Err(error) => {
-                    tracing::warn!(%error, "expired sessions can't be removed now");
+                    tracing::warn!(
+                        causes = causes(&error),
+                        "expired sessions can't be removed now"
+                    );
                     break;
                 }
             }
         }
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The clock.

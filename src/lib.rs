@@ -6,11 +6,15 @@ pub mod http;
 
 pub mod shop;
 
+pub mod causes;
 pub mod turns;
 
 pub mod auth;
 pub mod photo;
 pub mod store;
+
+pub mod search;
+
 pub mod ui;
 
 pub mod api;

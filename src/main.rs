@@ -7,7 +7,7 @@ use clap::Parser;
 use electron_market::app::AppError;
 use electron_market::cli::{self, Ended};
 use electron_market::settings::CommandLine;
-use electron_market::store::FolderError;
+use electron_market::store::{FolderError, StoreError};
 
 /// As sysexits.h has it for data that can't be used: the folder is held, or what is in it damaged.
 const EX_DATAERR: u8 = 65;
@@ -27,9 +27,15 @@ fn main() -> ExitCode {
 }
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    match error.downcast_ref() {
-        Some(AppError::Folder(FolderError::Held { .. }) | AppError::Store(_)) => EX_DATAERR.into(),
-        Some(_) | None => ExitCode::FAILURE,
+    let is_of_data = match error.downcast_ref() {
+        Some(AppError::Folder(FolderError::NoShop { .. }) | AppError::Password(_)) => false,
+        Some(_) => true,
+        None => error.is::<StoreError>(),
+    };
+    if is_of_data {
+        EX_DATAERR.into()
+    } else {
+        ExitCode::FAILURE
     }
 }
 

@@ -1,7 +1,6 @@
 //! What can be said on the command line: every command, every knob with its flag, its variable,
-//! its default and its sentence. `--help` and the README's table are printed from here.
+//! its default and its sentence. `--help` is printed from here, and the README's table compared with it.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -38,15 +37,15 @@ pub struct CommandLine {
         value_name = "MIB"
     )]
     pub cache_mib: u16,
-    /// What is logged: error, warn, info, debug, or a filter such as `info,electron_market::store=debug`
+    /// What is logged: error, warn, info, debug, or a filter such as
+    /// `info,electron_market::store=debug` [default: info for serve, warn for the other commands]
     #[arg(
         long,
         global = true,
         env = "ELECTRON_MARKET_LOG",
-        default_value = "info",
         value_name = "FILTER"
     )]
-    pub log: String,
+    pub log: Option<String>,
     /// How it is logged: text, json, or auto: text on a terminal, JSON otherwise
     #[arg(
         long,
@@ -76,6 +75,8 @@ pub enum Command {
     Import(Import),
     /// Write every product as JSON Lines, the form that import reads
     Export(Export),
+    /// Build the search index anew; the shop does so by itself when it must
+    Reindex,
 }
 
 #[derive(Debug, Args)]
@@ -87,9 +88,9 @@ pub struct Serve {
         default_value = "127.0.0.1:8000",
         value_name = "ADDRESS"
     )]
-    pub listen: SocketAddr,
+    pub listen: String,
     /// Fill an empty shop with a small catalogue, a customer and an admin, and print their passwords once
-    #[arg(long, env = "ELECTRON_MARKET_DEMO")]
+    #[arg(long, env = "ELECTRON_MARKET_DEMO", value_parser = clap::builder::FalseyValueParser::new())]
     pub demo: bool,
     #[command(flatten)]
     pub passwords: PasswordSettings,

@@ -12,17 +12,21 @@ pub struct Turns {
     running: Arc<Semaphore>,
 }
 
-/// Given back when dropped. It goes into the work itself, so that a caller who hangs up frees it
-/// only when the work is over.
+/// A place in the queue: its holder may gather what the work needs, then do it.
 #[derive(Debug)]
-pub struct Turn {
-    _running: OwnedSemaphorePermit,
-    _place: OwnedSemaphorePermit,
+pub struct Place {
+    running: Arc<Semaphore>,
+    place: OwnedSemaphorePermit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many are waiting")]
 pub struct Busy;
+
+/// The work panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the work panicked")]
+pub struct Panicked;
 
 impl Turns {
     pub fn new(running_max: usize, waiting_max: usize) -> Self {
@@ -32,41 +36,82 @@ impl Turns {
         }
     }
 
-    pub async fn take(&self) -> Result<Turn, Busy> {
+    pub fn place(&self) -> Result<Place, Busy> {
         let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| Busy)?;
-        let running = Arc::clone(&self.running).acquire_owned().await;
-        Ok(Turn {
-            _running: running.expect("the semaphore is never closed"),
-            _place: place,
+        Ok(Place {
+            running: Arc::clone(&self.running),
+            place: place.map_err(|_| Busy)?,
         })
+    }
+}
+
+impl Place {
+    /// Waits for its turn, then works on a thread that may take its time. A caller who hangs up
+    /// frees the turn only when the work is over.
+    pub async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Panicked> {
+        let turn = self.running.acquire_owned().await;
+        let turn = turn.expect("the semaphore is never closed");
+        let place = self.place;
+        let work = tokio::task::spawn_blocking(move || {
+            let _both = (turn, place);
+            work()
+        });
+        work.await.map_err(|_| Panicked)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use futures_util::FutureExt;
 
-    use super::{Busy, Turns};
-
-    /// Asked for once and not got yet.
-    macro_rules! assert_waits {
-        ($turn:expr) => {
-            assert!($turn.as_mut().now_or_never().is_none(), "it waits");
-        };
-    }
+    use super::{Busy, Panicked, Turns};
 
     #[tokio::test]
     async fn who_finds_no_place_is_told_and_who_leaves_frees_one() {
         let turns = Turns::new(1, 1);
-        let first = turns.take().await.expect("a turn");
-        let mut second = Box::pin(turns.take());
-        assert_waits!(second);
-        assert_eq!(turns.take().await.map(|_| ()), Err(Busy));
-        drop(second); // Who hangs up while waiting leaves no ghost behind.
-        let mut third = Box::pin(turns.take());
-        assert_waits!(third);
+        let (finish, finished) = mpsc::channel::<()>();
+        let first = turns.place().expect("a place").run(move || finished.recv());
+        let first = tokio::spawn(first);
+        tokio::task::yield_now().await; // It is at work.
+        let second = turns.place().expect("another");
+        assert_eq!(turns.place().map(|_| ()), Err(Busy));
+        let mut waiting = Box::pin(second.run(|| ()));
+        assert!(waiting.as_mut().now_or_never().is_none(), "it waits");
+        drop(waiting); // Who hangs up while waiting leaves no ghost behind.
+        let third = turns.place().expect("freed");
+        drop(finish);
+        assert_eq!(third.run(|| 3).await, Ok(3));
+        assert!(first.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_at_work_keeps_the_turn_until_it_is_done() {
+        let turns = Turns::new(1, 0);
+        let (finish, finished) = mpsc::channel::<()>();
+        let mut first = Box::pin(turns.place().expect("a place").run(move || finished.recv()));
+        assert!(first.as_mut().now_or_never().is_none());
         drop(first);
-        assert!(third.await.is_ok());
+        assert_eq!(turns.place().map(|_| ()), Err(Busy));
+        drop(finish);
+        while turns.place().is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_and_frees_the_turn() {
+        let turns = Turns::new(1, 0);
+        let panicked = turns
+            .place()
+            .expect("a place")
+            .run(|| panic!("as asked"))
+            .await;
+        assert_eq!(panicked, Err::<(), _>(Panicked));
+        assert_eq!(turns.place().expect("a place").run(|| 1).await, Ok(1));
     }
 }

@@ -1,5 +1,6 @@
 //! Signing up, in and out, and one's own profile.
 
+use bytes::Bytes;
 use multer::Multipart;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -24,6 +25,7 @@ use crate::shop::users::{
     Account, Email, Names, Newcomer, Phone, ProfileEdit, ProfileRefusal, Role, Taken, Username,
 };
 use crate::store::{SignIn, StoreError};
+use crate::turns::Place;
 
 pub struct SignUp {
     username: Username,
@@ -303,7 +305,7 @@ pub async fn logout_all(ctx: Ctx<User>, _: Nothing) -> Answer<Json<SignedOut>, N
     ctx.store.end_sessions(ctx.caller.id).await?;
     Ok(Json(SignedOut {
         success: true,
-        message: "You are signed out everywhere.",
+        message: "Every session of yours is ended; access tokens given out die within the hour.",
     }))
 }
 
@@ -500,7 +502,7 @@ pub async fn change_password(
     changed.await?.ok_or(WrongOldPassword)?;
     Ok(Json(PasswordChanged {
         status: 200,
-        message: "Your password is changed. Sign in again on your other devices.",
+        message: "Your password is changed. Sign in again with it.",
     }))
 }
 
@@ -516,7 +518,7 @@ impl Refuse for WrongOldPassword {
 }
 
 /// The file of a `multipart/form-data` body.
-pub struct PhotoUpload(Vec<u8>);
+pub struct PhotoUpload(Place, Bytes);
 
 const MULTIPART: &str = "multipart/form-data";
 
@@ -524,7 +526,7 @@ const MULTIPART: &str = "multipart/form-data";
 const FRAMING_MAX_BYTES: usize = 16 << 10;
 
 impl<C: Sync> Input<C> for PhotoUpload {
-    async fn take(_: &Ctx<C>, asked: &mut Asked) -> Result<Self, Problem> {
+    async fn take(ctx: &Ctx<C>, asked: &mut Asked) -> Result<Self, Problem> {
         let given = asked.request.header(header::CONTENT_TYPE);
         let given = given.unwrap_or_default().to_owned();
         if !asked.request.has_body() {
@@ -534,6 +536,7 @@ impl<C: Sync> Input<C> for PhotoUpload {
             return Err(unsupported(&given));
         }
         let broken = |_| Problem::new(&MALFORMED).saying("The body is no well-formed form-data.");
+        let place = ctx.photos.place().map_err(Problem::from)?;
         let boundary = multer::parse_boundary(&given).map_err(broken)?;
         let max_bytes = UPLOAD_MAX_BYTES + FRAMING_MAX_BYTES;
         let body = read_body(&mut asked.request, max_bytes).await?;
@@ -546,7 +549,7 @@ impl<C: Sync> Input<C> for PhotoUpload {
                 return Err(Problem::new(&super::fault::BODY_TOO_LARGE));
             }
             if is_file {
-                return Ok(Self(bytes.to_vec()));
+                return Ok(Self(place, bytes));
             }
         }
         Err(no_file())
@@ -583,9 +586,9 @@ pub struct PhotoSet {
 
 pub async fn set_photo(
     ctx: Ctx<User>,
-    PhotoUpload(bytes): PhotoUpload,
+    PhotoUpload(place, bytes): PhotoUpload,
 ) -> Answer<Json<PhotoSet>, photo::Refusal> {
-    let photo = ctx.photos.encode(bytes).await??;
+    let photo = photo::keep(place, bytes).await?;
     let account = ctx.store.set_photo(ctx.caller.id, photo).await?;
     Ok(Json(PhotoSet {
         mess: "Your photo is updated.",

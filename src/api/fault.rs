@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::wire;
 use crate::auth::password::PasswordError;
 use crate::auth::token::{Fault as TokenFault, MintError};
+use crate::causes::causes;
 use crate::http::{HeaderName, HeaderValue, Reply, StatusCode, header};
 use crate::store::StoreError;
 use crate::turns::Busy;
@@ -148,13 +149,7 @@ impl Problem {
 
     /// An error of ours: logged with its causes, of which the client hears nothing.
     pub fn internal(error: &dyn std::error::Error) -> Self {
-        let mut causes = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            causes = format!("{causes}: {cause}");
-            source = cause.source();
-        }
-        tracing::error!(causes, "a request failed");
+        tracing::error!(causes = causes(error), "a request failed");
         Self::new(&INTERNAL)
     }
 
@@ -248,8 +243,14 @@ impl<R> From<PasswordError> for Fault<R> {
 }
 
 impl<R> From<Busy> for Fault<R> {
+    fn from(busy: Busy) -> Self {
+        Self::Problem(busy.into())
+    }
+}
+
+impl From<Busy> for Problem {
     fn from(Busy: Busy) -> Self {
-        Self::Problem(Problem::new(&BUSY))
+        Self::new(&BUSY)
     }
 }
 

@@ -12,11 +12,15 @@ use serde_json::value::RawValue;
 use super::Parts;
 use super::fault::{MALFORMED, Mistakes, Problem};
 use super::kinds::Kind;
+use crate::http::limits;
 use crate::shop::users::Account;
 use crate::store::StoreError;
 
 /// A set of fields that come together.
 pub trait Fields: Sized + Send {
+    /// The largest body that they may come in.
+    const BODY_MAX_BYTES: usize = limits::BODY_MAX_BYTES;
+
     /// Asks the form for each field, then builds itself. Every field is asked before the first
     /// `?`, so that all mistakes are told at once.
     fn read(form: &mut Form<'_>) -> Option<Self>;
@@ -56,6 +60,9 @@ pub struct Form<'a> {
     docs: Vec<FieldDoc>,
 }
 
+/// Lists and objects in one another; no call takes more than one.
+const DEPTH_MAX: usize = 32;
+
 const REQUIRED: &str = "This field is required.";
 const NOT_NULL: &str = "This field may not be null.";
 
@@ -89,6 +96,10 @@ impl<'a> Form<'a> {
 
     /// From a JSON object; of a repeated key the last counts.
     pub fn from_json(text: &'a [u8]) -> Result<Self, Problem> {
+        if depth(text) > DEPTH_MAX {
+            let sentence = format!("This JSON is nested more than {DEPTH_MAX} deep.");
+            return Err(Problem::new(&MALFORMED).saying(sentence));
+        }
         let whole: &RawValue = serde_json::from_slice(text).map_err(|error| malformed(&error))?;
         match whole.get().as_bytes().first() {
             Some(b'{') => {}
@@ -209,6 +220,26 @@ impl<'a> Given<'a> {
             Some(_) => Self::Number(text),
         }
     }
+}
+
+/// How deep lists and objects are nested, whatever else may be wrong with the text.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_text, mut is_escaped) = (false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_text => is_escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 fn malformed(error: &serde_json::Error) -> Problem {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::fault::{Known, Never, Problem, Refuse};
 use super::route::{Answer, Anyone, Ctx, Json, Nothing};
 use crate::http::StatusCode;
+use crate::search::Built;
 
 #[derive(Serialize, JsonSchema)]
 pub struct Health {
@@ -17,16 +18,23 @@ pub async fn is_up(_: Ctx<Anyone>, _: Nothing) -> Answer<Json<Health>, Never> {
 }
 
 pub async fn is_ready(ctx: Ctx<Anyone>, _: Nothing) -> Answer<Json<Health>, NotReady> {
-    if ctx.store.is_writable() {
-        Ok(Json(Health { status: "ready" }))
+    if !ctx.store.is_writable() {
+        Err(NotReady::Store.into())
+    } else if !ctx.search.is_ready() {
+        Err(NotReady::Index(ctx.search.built()).into())
     } else {
-        Err(NotReady.into())
+        Ok(Json(Health { status: "ready" }))
     }
 }
 
-/// The store takes no writes at the moment.
+/// What is not as it should be. Everything else works meanwhile.
 #[derive(Debug)]
-pub struct NotReady;
+pub enum NotReady {
+    /// It takes no writes at the moment.
+    Store,
+    /// It is being built; searches scan the store.
+    Index(Built),
+}
 
 const NOT_READY: Known = Known::new(
     StatusCode::SERVICE_UNAVAILABLE,
@@ -34,10 +42,21 @@ const NOT_READY: Known = Known::new(
     "The store takes no writes at the moment; it is being reopened or closed.",
 );
 
+const INDEX_NOT_READY: Known = Known::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "index_not_ready",
+    "The search index is being built; searches are slower and unranked meanwhile.",
+);
+
 impl Refuse for NotReady {
-    const KNOWN: &'static [&'static Known] = &[&NOT_READY];
+    const KNOWN: &'static [&'static Known] = &[&NOT_READY, &INDEX_NOT_READY];
 
     fn problem(self) -> Problem {
-        Problem::new(&NOT_READY)
+        match self {
+            Self::Store => Problem::new(&NOT_READY),
+            Self::Index(Built { done, total }) => Problem::new(&INDEX_NOT_READY)
+                .with("done", done)
+                .with("total", total),
+        }
     }
 }

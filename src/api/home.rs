@@ -54,14 +54,15 @@ impl Output for FrontDoor {
     const OFFERS: &'static [&'static str] = &[wire::JSON, HTML];
 
     fn reply(self, request: &Request) -> Reply {
-        match accept::best(request.header(header::ACCEPT), Self::OFFERS) {
+        let reply = match accept::best(request.header(header::ACCEPT), Self::OFFERS) {
             Some(HTML) => Reply::new(
                 StatusCode::OK,
                 "text/html; charset=utf-8",
                 ui::home(VERSION),
             ),
             _ => wire::json(StatusCode::OK, &HOME),
-        }
+        };
+        reply.varying()
     }
 
     fn describe(generator: &mut SchemaGenerator) -> Success {

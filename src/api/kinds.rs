@@ -1,7 +1,5 @@
 //! Kinds of fields: how each is read from the wire, and its schema.
 
-use std::marker::PhantomData;
-
 use serde_json::{Value, json};
 
 use super::form::Given;
@@ -131,8 +129,8 @@ pub const QUERY: Text<String> = Text {
     schema: || json!({"type": "string", "maxLength": QUERY_MAX}),
 };
 
-/// Characters of a search: nobody types more, and a scan compares each product with them.
-const QUERY_MAX: usize = 200;
+/// Characters of a search: the longest title, pasted.
+const QUERY_MAX: usize = TITLE_MAX;
 
 /// Any text; for values of which unknown ones are ignored.
 pub const WORD: Text<String> = Text {
@@ -242,17 +240,17 @@ fn whole(given: &Given<'_>) -> Result<i128, String> {
 }
 
 /// The id of something.
-pub struct IdKind<T>(PhantomData<fn(u64) -> T>, fn(u64) -> T);
+pub struct IdKind<T>(fn(u64) -> T);
 
-pub const PRODUCT_ID: IdKind<ProductId> = IdKind(PhantomData, ProductId);
-pub const CATEGORY_ID: IdKind<CategoryId> = IdKind(PhantomData, CategoryId);
+pub const PRODUCT_ID: IdKind<ProductId> = IdKind(ProductId);
+pub const CATEGORY_ID: IdKind<CategoryId> = IdKind(CategoryId);
 
 impl<T> Kind for IdKind<T> {
     type Value = T;
 
     fn read(&self, given: &Given<'_>) -> Result<T, String> {
         let id = u64::try_from(whole(given)?);
-        id.map(self.1).map_err(|_| "No id is such a number.".into())
+        id.map(self.0).map_err(|_| "No id is such a number.".into())
     }
 
     fn schema(&self) -> Value {
@@ -268,8 +266,8 @@ impl Kind for Flag {
     fn read(&self, given: &Given<'_>) -> Result<bool, String> {
         match given {
             Given::Flag(flag) => Ok(*flag),
-            Given::Text(text) if text.eq_ignore_ascii_case("true") => Ok(true),
-            Given::Text(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Given::Text(text) if text == "1" || text.eq_ignore_ascii_case("true") => Ok(true),
+            Given::Text(text) if text == "0" || text.eq_ignore_ascii_case("false") => Ok(false),
             _ => Err("True or false is expected.".into()),
         }
     }
@@ -324,7 +322,7 @@ fn money_sentence(error: MoneyError) -> String {
     }
 }
 
-pub fn price_sentence(error: PriceError) -> String {
+fn price_sentence(error: PriceError) -> String {
     match error {
         PriceError::Money(error) => money_sentence(error),
         PriceError::NotAboveZero => "A price must be more than zero.".into(),

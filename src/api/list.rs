@@ -83,12 +83,7 @@ impl<V: Serialize + JsonSchema> Output for Listing<V> {
 
     fn reply(self, request: &Request) -> Reply {
         let Page { rows, next, total } = self.0;
-        let reply = wire::json(StatusCode::OK, &rows)
-            .with(HeaderName::from_static("x-total-count"), total.into());
-        match next.and_then(|place| link(request, place)) {
-            Some(link) => reply.with(header::LINK, link),
-            None => reply,
-        }
+        paged(wire::json(StatusCode::OK, &rows), request, next, total)
     }
 
     fn describe(generator: &mut SchemaGenerator) -> Success {
@@ -102,6 +97,15 @@ impl<V: Serialize + JsonSchema> Output for Listing<V> {
             ],
             ..json_success::<Vec<V>>(StatusCode::OK, generator)
         }
+    }
+}
+
+/// Says how many rows there are and where the next page begins.
+pub fn paged(reply: Reply, request: &Request, next: Option<Place>, total: u64) -> Reply {
+    let reply = reply.with(HeaderName::from_static("x-total-count"), total.into());
+    match next.and_then(|place| link(request, place)) {
+        Some(link) => reply.with(header::LINK, link),
+        None => reply,
     }
 }
 

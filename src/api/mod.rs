@@ -18,6 +18,7 @@ mod openapi;
 mod orders;
 mod products;
 mod route;
+mod search;
 mod users;
 pub mod wire;
 
@@ -29,6 +30,7 @@ use crate::http::{
     Found, Handle, HeaderValue, Method, Reply, Request, Router, StatusCode, accept, header,
 };
 use crate::photo::Encoder;
+use crate::search::Search;
 use crate::shop::time::Timestamp;
 use crate::shop::users::Account;
 use crate::store::Store;
@@ -46,6 +48,9 @@ pub struct Parts {
     pub tokens: Tokens,
     pub passwords: Passwords,
     pub photos: Encoder,
+    pub search: Search,
+    /// Searches of the index.
+    pub searches: Turns,
     /// Searches that read the whole catalogue.
     pub scans: Turns,
 }
@@ -78,7 +83,8 @@ fn routes() -> Vec<Route> {
 
         get("/products/products/", "All products", products::list),
         get("/products/detail/{id}/", "A product", products::detail),
-        get("/products/search/", "Search the products", products::search),
+        get("/products/search/", "Search the products", search::search),
+        get("/products/suggest/", "Complete a search as it is typed", search::suggest),
         route(post.clone(), "/products/create-product/", "Offer a product", products::create),
         route(patch.clone(), "/products/delete-update/{id}/", "Change a product", products::edit),
         route(delete.clone(), "/products/delete-update/{id}/", "Take a product out of the shop", products::withdraw),

@@ -54,13 +54,13 @@ impl Output for Document {
         let best = accept::best(request.header(header::ACCEPT), Self::OFFERS);
         let content_type = match (self.0, best) {
             (Some(Format::Json), _) | (None, Some(wire::JSON)) => {
-                return wire::json(StatusCode::OK, &*DOCUMENT);
+                return wire::json(StatusCode::OK, &*DOCUMENT).varying();
             }
             (_, Some(YAML)) => YAML,
             (_, _) => ORIGINAL_YAML,
         };
         match serde_saphyr::to_string(&*DOCUMENT) {
-            Ok(yaml) => Reply::new(StatusCode::OK, content_type, yaml),
+            Ok(yaml) => Reply::new(StatusCode::OK, content_type, yaml).varying(),
             Err(error) => Problem::internal(&error).reply(),
         }
     }

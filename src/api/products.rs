@@ -6,19 +6,17 @@ use serde::Serialize;
 use super::Parts;
 use super::fault::{Known, NOT_FOUND, Never, Problem, Refuse};
 use super::form::{Fields, Form};
-use super::kinds::{
-    AmountKind, CATEGORY_ID, CATEGORY_NAME, DESCRIPTION, PriceKind, QUANTITY, QUERY, TITLE, WORD,
-};
+use super::kinds::{CATEGORY_ID, CATEGORY_NAME, DESCRIPTION, PriceKind, QUANTITY, TITLE};
 use super::list::{Listing, PageFields};
 use super::route::{
     Admin, Answer, Anyone, At, Body, Created, Ctx, Findable, Id, Json, NoContent, Query, off_thread,
 };
 use super::wire::{Amount, Moment};
-use crate::http::StatusCode;
+use crate::http::{StatusCode, limits};
 use crate::shop::ids::{CategoryId, ProductId};
-use crate::shop::products::{CategoryName, CategoryRefusal, Draft, Edit, Filter, Ordering};
+use crate::shop::products::{CategoryName, CategoryRefusal, Draft, Edit};
 use crate::shop::users::Account;
-use crate::store::{ListedCategory, ListedProduct, PageAsk, StoreError};
+use crate::store::{ListedCategory, ListedProduct, StoreError};
 
 #[derive(Serialize, JsonSchema)]
 pub struct ProductView {
@@ -98,6 +96,8 @@ pub struct NewProduct {
 }
 
 impl Fields for NewProduct {
+    const BODY_MAX_BYTES: usize = limits::LONG_BODY_MAX_BYTES;
+
     fn read(form: &mut Form<'_>) -> Option<Self> {
         let title = form.required("title", &TITLE);
         let category = form.required("category", &CATEGORY_ID);
@@ -169,6 +169,8 @@ impl Refuse for NoSuchCategory {
 }
 
 impl Fields for Edit {
+    const BODY_MAX_BYTES: usize = limits::LONG_BODY_MAX_BYTES;
+
     fn read(form: &mut Form<'_>) -> Option<Self> {
         let title = form.optional("title", &TITLE);
         let category = form.optional("category", &CATEGORY_NAME);
@@ -199,57 +201,6 @@ pub async fn withdraw(ctx: Ctx<Admin>, Id(id): Id<ProductId>) -> Answer<NoConten
     } else {
         Err(NoProduct.into())
     }
-}
-
-pub struct Search {
-    filter: Filter,
-    ordering: Ordering,
-    page: PageAsk,
-}
-
-impl Fields for Search {
-    fn read(form: &mut Form<'_>) -> Option<Self> {
-        let text = form.optional("q", &QUERY);
-        let category = form.optional("category", &CATEGORY_ID);
-        let min_price = form.optional("min_price", &AmountKind);
-        let max_price = form.optional("max_price", &AmountKind);
-        let ordering = form.optional("ordering", &WORD);
-        let page = PageFields::read(form);
-        Some(Self {
-            filter: Filter {
-                text: text?.unwrap_or_default(),
-                category: category?,
-                min_price: min_price?,
-                max_price: max_price?,
-            },
-            ordering: match ordering?.as_deref() {
-                Some("price") => Ordering::Price,
-                Some("-price") => Ordering::PriceDescending,
-                Some("created_at") => Ordering::CreatedAt,
-                Some("-created_at") => Ordering::CreatedAtDescending,
-                Some(_) | None => Ordering::Id,
-            },
-            page: page?.0,
-        })
-    }
-}
-
-pub async fn search(
-    ctx: Ctx<Anyone>,
-    Query(search): Query<Search>,
-) -> Answer<Listing<ProductView>, Never> {
-    let store = ctx.store.clone();
-    let turn = ctx.scans.take().await?;
-    let page = off_thread(move || {
-        let _turn = turn;
-        let Search {
-            filter,
-            ordering,
-            page,
-        } = search;
-        store.scan_products(&filter, ordering, page)
-    });
-    Ok(Listing(page.await?.map(ProductView::from)))
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -18,9 +18,7 @@ use super::fault::{
 };
 use super::form::{self, FieldDoc, Fields, Form};
 use super::wire;
-use crate::http::{
-    BodyError, HeaderValue, Method, Params, Reply, Request, StatusCode, header, limits,
-};
+use crate::http::{BodyError, HeaderValue, Method, Params, Reply, Request, StatusCode, header};
 use crate::shop::ids::UserId;
 use crate::shop::time::Timestamp;
 use crate::shop::users::Account;
@@ -371,7 +369,7 @@ impl<C: Caller + Sync, F: Fields> Input<C> for Body<F> {
         if asked.request.has_body() && !is_known {
             return Err(unsupported(&content_type));
         }
-        let body = read_body(&mut asked.request, limits::BODY_MAX_BYTES).await?;
+        let body = read_body(&mut asked.request, F::BODY_MAX_BYTES).await?;
         let mut form = match content_type.as_str() {
             // Some clients announce a body and send none.
             _ if body.is_empty() => Form::default(),

@@ -76,20 +76,34 @@ impl Policy {
         if password.chars().all(|c| c.is_ascii_digit()) {
             weaknesses.push(Weakness::AllDigits);
         }
-        let is_strict = self == Self::Strict;
-        if is_strict && zxcvbn::zxcvbn(password, names).score() < Score::Three {
+        if self == Self::Strict && is_guessable(password, names) {
             weaknesses.push(Weakness::Guessable);
         }
         weaknesses
     }
 }
 
+fn is_guessable(password: &str, names: &[&str]) -> bool {
+    let judged: String = password.chars().take(JUDGED_LENGTH_MAX).collect();
+    zxcvbn::zxcvbn(&judged, names).score() < Score::Three
+}
+
 /// How far down zxcvbn's list of 30,000 passwords from public breaches, most frequent first, one
 /// is still common: further down stand words that only look like passwords, such as `testuser`.
 const COMMON_RANK_MAX: usize = 10_000;
 
+/// Characters of the longest password of that list, with some to spare. Matching takes time that
+/// grows faster than the length: 7 ms at 32 characters chosen for it, a second at 100.
+const COMMON_LENGTH_MAX: usize = 24;
+
+/// Characters by which strength is judged: what is hard to guess so far stays so.
+const JUDGED_LENGTH_MAX: usize = 32;
+
 /// Whether it stands as a whole, in whatever case, among the most frequent passwords.
 fn is_common(password: &str) -> bool {
+    if password.chars().nth(COMMON_LENGTH_MAX).is_some() {
+        return false;
+    }
     let entropy = zxcvbn::zxcvbn(password, &[]);
     let warning = entropy
         .feedback()
@@ -161,13 +175,8 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let turn = self.turns.take().await?;
-        let work = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(turn);
-            result
-        });
-        work.await.map_err(|_| PasswordError::Failed)
+        let work = self.turns.place()?.run(work).await;
+        work.map_err(|_| PasswordError::Failed)
     }
 }
 
@@ -175,6 +184,23 @@ impl From<Busy> for PasswordError {
     fn from(Busy: Busy) -> Self {
         Self::Busy
     }
+}
+
+/// A password that nobody guesses and anybody can type: 16 letters and digits, 95 bits.
+pub fn random() -> std::io::Result<String> {
+    const SYMBOLS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    const LENGTH: usize = 16;
+    let mut password = String::with_capacity(LENGTH);
+    while password.len() < LENGTH {
+        let random = getrandom::u32().map_err(std::io::Error::other)?;
+        // The bytes from 248 on would make some symbols likelier than others.
+        for byte in random.to_le_bytes().into_iter().filter(|byte| *byte < 248) {
+            if password.len() < LENGTH {
+                password.push(char::from(SYMBOLS[usize::from(byte) % SYMBOLS.len()]));
+            }
+        }
+    }
+    Ok(password)
 }
 
 fn argon2() -> Result<Argon2<'static>, PasswordError> {

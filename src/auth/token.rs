@@ -1,7 +1,5 @@
 //! Tokens: HS256 JSON Web Tokens, the claims of the original API.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::ErrorKind;
@@ -253,11 +251,4 @@ impl JwtVerifier for Hs256 {
     fn algorithm(&self) -> Algorithm {
         Algorithm::HS256
     }
-}
-
-/// A random password that can be typed: 16 letters and digits of base64url, 96 bits.
-pub fn new_password() -> Result<String, MintError> {
-    let mut bytes = [0; 12];
-    getrandom::fill(&mut bytes).map_err(|error| MintError(Box::new(error)))?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }

@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal};
 
 use anyhow::{Context, anyhow, bail};
 
-use super::Ended;
+use super::{Ended, in_new_shop, in_shop};
 use crate::api::kinds::name_sentence;
-use crate::app::{App, now};
+use crate::app::now;
 use crate::auth::password::{Passwords, Policy};
 use crate::settings::{AdminCreate, AdminPasswd, CommandLine, NewPassword};
 use crate::shop::users::{Email, Newcomer, Role, Taken, Username};
@@ -20,50 +20,51 @@ pub async fn create(line: &CommandLine, asked: &AdminCreate) -> anyhow::Result<E
         ),
         None => None,
     };
-    let app = App::open(&line.data_dir, line.cache_bytes(), "admin create")?;
     let names = [
         username.as_str(),
         asked.email.as_deref().unwrap_or_default(),
     ];
-    let password_hash = hash_new_password(&asked.password, &names).await?;
-    let newcomer = Newcomer {
-        username,
-        first_name: String::new(),
-        email,
-        phone: None,
-        password_hash,
-        role: Role::Admin,
-    };
-    let opened = app.store.sign_up(newcomer, now()).await?;
-    app.close().await?;
-    let account = opened.map_err(|taken| anyhow!(taken_sentence(&taken)))?;
+    let account = in_new_shop(line, "admin create", async |store| {
+        let newcomer = Newcomer {
+            username: username.clone(),
+            first_name: String::new(),
+            email,
+            phone: None,
+            password_hash: hash_new_password(&asked.password, &names).await?,
+            role: Role::Admin,
+        };
+        let opened = store.sign_up(newcomer, now()).await?;
+        opened.map_err(|taken| anyhow!(taken_sentence(&taken)))
+    })
+    .await?;
     say(&format!("{} is an admin now.", account.username.as_str()));
     Ok(Ended::Well)
 }
 
 pub async fn promote(line: &CommandLine, username: &str) -> anyhow::Result<Ended> {
     let username = parse_username(username)?;
-    let app = App::open_existing(&line.data_dir, line.cache_bytes(), "admin promote")?;
-    let promoted = app.store.promote(&username).await?;
-    app.close().await?;
-    let account = promoted.ok_or_else(|| nobody(&username))?;
+    let promoted = in_shop(line, "admin promote", async |store| {
+        Ok(store.promote(&username).await?)
+    });
+    let account = promoted.await?.ok_or_else(|| nobody(&username))?;
     say(&format!("{} is an admin now.", account.username.as_str()));
     Ok(Ended::Well)
 }
 
 pub async fn passwd(line: &CommandLine, asked: &AdminPasswd) -> anyhow::Result<Ended> {
     let username = parse_username(&asked.username)?;
-    let app = App::open_existing(&line.data_dir, line.cache_bytes(), "admin passwd")?;
-    if app.store.account_named(&username)?.is_none() {
-        return Err(nobody(&username));
-    }
-    let hash = hash_new_password(&asked.password, &[username.as_str()]).await?;
-    let changed = app.store.reset_password(&username, hash).await?;
-    app.close().await?;
-    let account = changed.ok_or_else(|| nobody(&username))?;
+    let account = in_shop(line, "admin passwd", async |store| {
+        if store.account_named(&username)?.is_none() {
+            return Err(nobody(&username));
+        }
+        let hash = hash_new_password(&asked.password, &[username.as_str()]).await?;
+        let changed = store.reset_password(&username, hash).await?;
+        changed.ok_or_else(|| nobody(&username))
+    })
+    .await?;
     let name = account.username.as_str();
     say(&format!(
-        "{name} has a new password; every session of {name} ended."
+        "{name} has a new password; every session of {name} ended, and tokens given out die within the hour."
     ));
     Ok(Ended::Well)
 }
@@ -76,7 +77,7 @@ fn nobody(username: &Username) -> anyhow::Error {
     anyhow!("nobody is called {} here", username.as_str())
 }
 
-pub fn taken_sentence(taken: &[Taken]) -> String {
+fn taken_sentence(taken: &[Taken]) -> String {
     let sentences: Vec<_> = taken
         .iter()
         .map(|taken| match taken {

@@ -1,12 +1,10 @@
 //! `serve --demo`: an empty shop becomes one to try.
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 
-use super::admin::taken_sentence;
 use super::import::Row;
 use crate::app::now;
-use crate::auth::password::{Passwords, Policy};
-use crate::auth::token;
+use crate::auth::password::{self, Passwords, Policy};
 use crate::shop::users::{Email, Newcomer, Role, Username};
 use crate::store::{ImportRow, Store};
 
@@ -29,14 +27,19 @@ pub struct Account {
 }
 
 pub async fn fill(store: &Store) -> anyhow::Result<Filled> {
-    if store.product_count()? > 0 {
+    if !store.is_empty()? {
         return Ok(Filled::NotEmpty);
     }
-    let customer = open_account(store, "demo", Role::Customer).await?;
-    let admin = open_account(store, "admin", Role::Admin).await?;
+    let passwords = Passwords::new(Policy::Standard)?;
+    let (customer, admin) = (account("demo")?, account("admin")?);
+    let newcomers = vec![
+        newcomer(&passwords, &customer, Role::Customer).await?,
+        newcomer(&passwords, &admin, Role::Admin).await?,
+    ];
     let rows = rows()?;
     let products = rows.len();
-    store.import(rows, now()).await?;
+    let filled = store.fill(newcomers, rows, now()).await?;
+    filled.map_err(|taken| anyhow!("the shop was filled meanwhile: {taken:?}"))?;
     Ok(Filled::New {
         products,
         customer,
@@ -54,26 +57,24 @@ fn rows() -> anyhow::Result<Vec<ImportRow>> {
     Ok(rows)
 }
 
-async fn open_account(
-    store: &Store,
-    username: &'static str,
+fn account(username: &'static str) -> anyhow::Result<Account> {
+    let password = password::random()?;
+    Ok(Account { username, password })
+}
+
+async fn newcomer(
+    passwords: &Passwords,
+    account: &Account,
     role: Role,
-) -> anyhow::Result<Account> {
-    let password = token::new_password()?;
+) -> anyhow::Result<Newcomer> {
+    let Account { username, password } = account;
     let address = format!("{username}@demo.example");
-    let newcomer = Newcomer {
+    Ok(Newcomer {
         username: Username::parse(username).map_err(|_| anyhow!("{username} is no username"))?,
         first_name: String::new(),
         email: Some(Email::parse(&address).map_err(|_| anyhow!("{address} is no address"))?),
         phone: None,
-        password_hash: Passwords::new(Policy::Standard)?
-            .hash(password.clone())
-            .await?,
+        password_hash: passwords.hash(password.clone()).await?,
         role,
-    };
-    let opened = store.sign_up(newcomer, now()).await?;
-    opened
-        .map_err(|taken| anyhow!(taken_sentence(&taken)))
-        .with_context(|| format!("--demo can't open its account {username}; start without it"))?;
-    Ok(Account { username, password })
+    })
 }

@@ -7,9 +7,8 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Serialize;
 
-use super::Ended;
+use super::{Ended, in_shop};
 use crate::api::wire::Amount;
-use crate::app::App;
 use crate::settings::{CommandLine, Export};
 use crate::store::{ListedProduct, Store, StoreError};
 
@@ -32,17 +31,15 @@ enum ExportError {
 }
 
 pub async fn export(line: &CommandLine, asked: &Export) -> anyhow::Result<Ended> {
-    let app = App::open_existing(&line.data_dir, line.cache_bytes(), "export")?;
-    let written = match &asked.file {
-        None => match write_rows(&app.store, io::stdout().lock()) {
+    let written = in_shop(line, "export", async |store| match &asked.file {
+        None => match write_rows(store, io::stdout().lock()) {
             // Whoever read has seen enough.
             Err(ExportError::Write(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(None),
             rows => Ok(Some(rows?)),
         },
-        Some(path) => write_file(&app.store, path).map(Some),
-    };
-    app.close().await?;
-    if let Some(rows) = written? {
+        Some(path) => write_file(store, path).map(Some),
+    });
+    if let Some(rows) = written.await? {
         tell(rows);
     }
     Ok(Ended::Well)

@@ -6,14 +6,14 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::mem;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use flate2::bufread::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Ended;
+use super::{Ended, in_new_shop};
 use crate::api::form::{Fields, Form};
 use crate::api::kinds::{CATEGORY_NAME, DESCRIPTION, PriceKind, QUANTITY, TITLE};
-use crate::app::{App, now};
+use crate::app::now;
 use crate::settings::{CommandLine, Import};
 use crate::shop::ids::ProductId;
 use crate::shop::products::{CategoryName, Draft, Edit, Price};
@@ -24,6 +24,9 @@ const ROWS_AT_ONCE: usize = 1_000;
 
 /// A line may hold the longest description six times over, every character escaped.
 const LINE_MAX_BYTES: usize = 1 << 20;
+
+/// Bad rows named one by one; the others are counted.
+const NAMED_MAX: u64 = 1_000;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -57,7 +60,12 @@ impl Row {
     /// The row of a line, or everything that is wrong with it in one sentence.
     pub fn read(line: &[u8]) -> Result<Self, String> {
         let row = Form::from_json(line).and_then(Form::read);
-        row.map_err(|problem| problem.sentence())
+        // The line is known; what is left to say of it is where on it.
+        row.map_err(|problem| {
+            problem
+                .sentence()
+                .replace(", at line 1 column", ", at column")
+        })
     }
 
     /// As a new product, with this many pieces if it names none.
@@ -86,13 +94,13 @@ impl Row {
 
 pub async fn import(line: &CommandLine, asked: &Import) -> anyhow::Result<Ended> {
     let file = Source::open(&asked.file)?;
-    let app = App::open(&line.data_dir, line.cache_bytes(), "import")?;
-    if file.bar.is_hidden() {
-        announce(&asked.file);
-    }
-    let imported = import_rows(&app.store, file, asked).await;
-    app.close().await?;
-    imported
+    in_new_shop(line, "import", async |store| {
+        if file.bar.is_hidden() {
+            announce(&asked.file);
+        }
+        import_rows(store, file, asked).await
+    })
+    .await
 }
 
 async fn import_rows(store: &Store, file: Source, asked: &Import) -> anyhow::Result<Ended> {
@@ -115,6 +123,12 @@ async fn import_rows(store: &Store, file: Source, asked: &Import) -> anyhow::Res
         if text.trim_ascii().is_empty() {
             continue;
         }
+        if text.trim_ascii() == b"[" || text.trim_ascii_start().starts_with(b"[{") {
+            let path = asked.file.display();
+            bail!(
+                "{path} is one JSON array; an object on each line is expected (jq -c '.[]' {path})"
+            );
+        }
         let row = if is_whole {
             Row::read(text)
         } else {
@@ -124,7 +138,9 @@ async fn import_rows(store: &Store, file: Source, asked: &Import) -> anyhow::Res
             Ok(row) => run.take(row),
             Err(reason) => {
                 run.refused += 1;
-                file.bar.suspend(|| name_bad_row(number, &reason));
+                if run.refused <= NAMED_MAX {
+                    file.bar.suspend(|| name_bad_row(number, &reason));
+                }
             }
         }
         if run.rows.len() >= ROWS_AT_ONCE && !asked.all_or_nothing {
@@ -211,6 +227,12 @@ impl<'a> Run<'a> {
             asked,
             ..
         } = self;
+        if refused > NAMED_MAX {
+            println!(
+                "{} more rows were refused than are named above.",
+                refused - NAMED_MAX
+            );
+        }
         let taken = new + changed;
         let done = if asked.dry_run {
             "would be imported"

@@ -3,21 +3,27 @@
 use std::io::{self, IsTerminal};
 use std::panic;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::settings::{Command, CommandLine, LogFormat};
 
 pub fn start(line: &CommandLine) -> anyhow::Result<()> {
-    // A command that ends by itself says what it did; only what is wrong is worth a line more.
-    let is_default = line.log == "info";
-    let filter = match line.command {
-        Command::Serve(_) => line.log.as_str(),
-        _ if is_default => "warn",
-        _ => line.log.as_str(),
+    let filter = match (&line.log, &line.command) {
+        (Some(filter), _) => filter,
+        (None, Command::Serve(_)) => "info",
+        // A command that ends by itself says what it did; only what is wrong is worth a line more.
+        (None, _) => "warn",
     };
+    let is_filter = filter
+        .split(',')
+        .all(|part| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok());
+    if !is_filter {
+        bail!("--log {filter} is no filter; try error, warn, info or debug");
+    }
     let filter = EnvFilter::try_new(filter)
-        .with_context(|| format!("--log {} is no filter; try --log info", line.log))?;
+        .with_context(|| format!("--log {filter} is no filter; try error, warn, info or debug"))?;
     let is_text = match line.log_format {
         LogFormat::Text => true,
         LogFormat::Json => false,

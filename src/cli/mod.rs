@@ -5,10 +5,12 @@ mod demo;
 mod export;
 mod import;
 mod logs;
+mod reindex;
 mod serve;
 
-use crate::app;
+use crate::app::{self, App};
 use crate::settings::{Admin, Command, CommandLine};
+use crate::store::Store;
 
 /// How a command ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +32,33 @@ pub fn run(line: &CommandLine) -> anyhow::Result<Ended> {
             Command::Admin(Admin::Passwd(asked)) => admin::passwd(line, asked).await,
             Command::Import(asked) => import::import(line, asked).await,
             Command::Export(asked) => export::export(line, asked).await,
+            Command::Reindex => reindex::reindex(line).await,
         }
     })?
+}
+
+/// Does some work in a shop that must be there, then closes it, whatever became of the work.
+async fn in_shop<T>(
+    line: &CommandLine,
+    doing: &str,
+    work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let app = App::open_existing(&line.data_dir, line.cache_bytes(), doing)?;
+    let done = work(&app.store).await;
+    app.close().await?;
+    done
+}
+
+/// The same in a shop that is made if it is not there.
+async fn in_new_shop<T>(
+    line: &CommandLine,
+    doing: &str,
+    work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let app = App::open(&line.data_dir, line.cache_bytes(), doing)?;
+    let done = work(&app.store).await;
+    app.close().await?;
+    done
 }
 
 impl CommandLine {

@@ -12,17 +12,25 @@ use crate::settings::{CommandLine, Serve};
 pub async fn serve(line: &CommandLine, settings: &Serve) -> anyhow::Result<Ended> {
     let doing = format!("serving at {}", settings.listen);
     let app = App::open(&line.data_dir, line.cache_bytes(), &doing)?;
-    let ended = serve_open(&app, line, settings).await;
+    let mut signals = Signals::listen()?;
+    let ended = serve_open(&app, &mut signals, line, settings).await;
     if let Ok(Ended::CutShort) = ended {
         return ended;
     }
-    app.close().await?;
+    tokio::select! {
+        closed = app.close() => closed?,
+        () = signals.next() => return Ok(Ended::CutShort),
+    }
     ended
 }
 
-async fn serve_open(app: &App, line: &CommandLine, settings: &Serve) -> anyhow::Result<Ended> {
-    let mut signals = Signals::listen()?;
-    let listen = settings.listen;
+async fn serve_open(
+    app: &App,
+    signals: &mut Signals,
+    line: &CommandLine,
+    settings: &Serve,
+) -> anyhow::Result<Ended> {
+    let listen = &settings.listen;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("can't listen at {listen}; name another address with --listen"))?;

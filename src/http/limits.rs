@@ -5,8 +5,11 @@ use std::time::Duration;
 /// Request line and headers together; browsers and gateways stay under 8 KiB.
 pub const HEAD_MAX_BYTES: usize = 16 << 10;
 
-/// A JSON or form body: three times the longest description in a two-byte script.
+/// A JSON or form body of short fields.
 pub const BODY_MAX_BYTES: usize = 64 << 10;
+
+/// A body with the longest text there is, 20,000 characters, each written as twelve: `\\ud83d\\ude00`.
+pub const LONG_BODY_MAX_BYTES: usize = 256 << 10;
 
 /// From the last reply (or the connection) to the end of the next head, idling included.
 pub const HEAD_DEADLINE: Duration = Duration::from_secs(30);

@@ -31,6 +31,12 @@ impl Reply {
         reply.with(header::CONTENT_TYPE, HeaderValue::from_static(content_type))
     }
 
+    /// Says that the reply depends on what the request accepts.
+    #[must_use]
+    pub fn varying(self) -> Self {
+        self.with(header::VARY, HeaderValue::from_static("Accept"))
+    }
+
     /// Sets a header, in place of an earlier one.
     #[must_use]
     pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {

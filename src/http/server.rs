@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument;
 
 use super::{Reply, Request, limits};
 
@@ -126,8 +127,11 @@ impl<H: Handle> Server<H> {
         let began = Instant::now();
         let (id, method) = (request.id.clone(), request.method.clone());
         let path = request.path.clone();
+        // Whatever is logged on the way says which request it was.
+        let span = tracing::error_span!("handling", id);
         let reply = AssertUnwindSafe(self.handler.handle(request))
             .catch_unwind()
+            .instrument(span)
             .await
             .unwrap_or_else(|_| {
                 // The panic itself was logged by the hook.

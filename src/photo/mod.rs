@@ -15,7 +15,7 @@ use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use crate::shop::photos::{Format, Photo};
-use crate::turns::{Busy, Turns};
+use crate::turns::{Busy, Place, Turns};
 
 pub const UPLOAD_MAX_BYTES: usize = 5 << 20;
 /// Width times height, read from the header before anything is decoded.
@@ -29,7 +29,7 @@ const JPEG_QUALITY: u8 = 85;
 
 /// Images at once: one may take the memory above.
 const RUNNING_MAX: usize = 1;
-/// Uploads that may wait, each with at most 5 MiB in hand.
+/// Photos being sent or waiting, each with at most 5 MiB in hand: 85 MiB in all.
 const WAITING_MAX: usize = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,19 +57,20 @@ impl Default for Encoder {
 }
 
 impl Encoder {
-    pub async fn encode(
-        &self,
-        bytes: impl AsRef<[u8]> + Send + 'static,
-    ) -> Result<Result<Photo, Refusal>, Busy> {
-        let turn = self.turns.take().await?;
-        let work = tokio::task::spawn_blocking(move || {
-            let photo = encode_now(bytes.as_ref());
-            drop(turn);
-            photo
-        });
-        // A decoder that panics on hostile bytes has met a broken image.
-        Ok(work.await.unwrap_or(Err(Refusal::Broken)))
+    /// A place for a photo that is about to be sent: what is in hand at once is bounded.
+    pub fn place(&self) -> Result<Place, Busy> {
+        self.turns.place()
     }
+}
+
+/// Encodes a photo anew when its turn has come.
+pub async fn keep(
+    place: Place,
+    bytes: impl AsRef<[u8]> + Send + 'static,
+) -> Result<Photo, Refusal> {
+    // A decoder that panics on hostile bytes has met a broken image.
+    let work = place.run(move || encode_now(bytes.as_ref())).await;
+    work.unwrap_or(Err(Refusal::Broken))
 }
 
 fn encode_now(bytes: &[u8]) -> Result<Photo, Refusal> {

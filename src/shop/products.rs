@@ -178,11 +178,14 @@ pub enum Ordering {
 
 impl Filter {
     pub fn admits(&self, product: &Product) -> bool {
-        let price = product.price.money();
-        self.category.is_none_or(|id| id == product.category)
+        self.admits_kind(product.category, product.price.money()) && self.text_matches(product)
+    }
+
+    /// Whether it asks for products of this category and price, whatever their texts.
+    pub fn admits_kind(&self, category: CategoryId, price: Money) -> bool {
+        self.category.is_none_or(|id| id == category)
             && self.min_price.is_none_or(|min| price >= min)
             && self.max_price.is_none_or(|max| price <= max)
-            && self.text_matches(product)
     }
 
     fn text_matches(&self, product: &Product) -> bool {
@@ -198,9 +201,9 @@ impl Filter {
 
 impl Ordering {
     /// Where a product stands: compared by this value, then by id, both ascending.
-    pub fn rank(self, product: &Product) -> i128 {
-        let price = product.price.money().cents();
-        let created_at = i128::from(product.created_at.0);
+    pub fn rank(self, price: Money, created_at: Timestamp) -> i128 {
+        let price = price.cents();
+        let created_at = i128::from(created_at.0);
         match self {
             Self::Id => 0,
             Self::Price => price,

@@ -39,7 +39,7 @@ pub enum Refusal {
     Reused(Family),
 }
 
-/// The session if its token may be used now, by `user` if that is given.
+/// The session if its token may be used now.
 pub fn check(facts: Facts, now: Timestamp) -> Result<(Session, Account), Refusal> {
     let (Some(session), Some(account)) = (facts.session, facts.account) else {
         return Err(Refusal::Dead);

@@ -33,7 +33,9 @@ pub fn optional_line(text: &str, max: usize) -> Result<String, TextError> {
 
 /// The form in which names are compared: compatibility-normalised (UAX #15, NFKC), without case.
 pub fn fold(text: &str) -> String {
-    text.nfkc().collect::<String>().to_lowercase()
+    // Up and down again, character by character: `Σ`, `σ` and `ς` are one, wherever they stand.
+    let upper = text.nfkc().flat_map(char::to_uppercase);
+    upper.flat_map(char::to_lowercase).nfkc().collect()
 }
 
 /// The form in which a username is kept: `ﬁsh` signs up as `fish`.

@@ -1,7 +1,7 @@
 //! Carts on the disk: one row a customer.
 
-use super::products::listed;
-use super::tables::{CARTS, Counter, Read, STOCK, Transaction};
+use super::products::CategoryNames;
+use super::tables::{CARTS, Counter, PRODUCTS, Read, STOCK, Transaction};
 use super::{ListedProduct, Store, StoreError};
 use crate::shop::carts::{self, Cart, Line, Refusal};
 use crate::shop::ids::{CartLineId, ProductId, UserId};
@@ -70,7 +70,7 @@ impl Store {
         product: ProductId,
         edit: impl FnOnce(Cart, CartLineId) -> Result<Cart, Refusal> + Send + 'static,
     ) -> Result<Result<FilledCart, Refusal>, StoreError> {
-        self.write(move |tx| {
+        let edited = self.write(move |tx| {
             if tx.get(&STOCK, &product)?.is_none() {
                 return Ok(Err(Refusal::NoProduct));
             }
@@ -88,9 +88,13 @@ impl Store {
             } else {
                 tx.put(&CARTS, &user, &cart)?;
             }
-            fill(tx, user, cart).map(Ok)
-        })
-        .await
+            Ok(Ok(cart))
+        });
+        // Filled by the caller: a full cart takes longer to show than to change.
+        match edited.await? {
+            Ok(cart) => fill(&self.snapshot()?, user, cart).map(Ok),
+            Err(refusal) => Ok(Err(refusal)),
+        }
     }
 }
 
@@ -110,10 +114,11 @@ impl Transaction<'_> {
 }
 
 fn fill(view: &impl Read, user: UserId, cart: Cart) -> Result<FilledCart, StoreError> {
+    let mut names = CategoryNames::default();
     let mut lines = Vec::with_capacity(cart.lines.len());
     for line in cart.lines {
-        if let Some(product) = listed(view, line.product)? {
-            lines.push((line, product));
+        if let Some(product) = view.get(&PRODUCTS, &line.product)? {
+            lines.push((line, names.list(view, product)?));
         }
     }
     Ok(FilledCart { user, lines })

@@ -21,17 +21,30 @@ pub struct Handle {
 /// tests.
 pub type Medium = Box<dyn Fn() -> io::Result<Box<dyn StorageBackend>> + Send + Sync>;
 
-/// A file, made if need be, readable by its owner alone.
+/// A file that is there.
 pub fn file(path: PathBuf) -> Medium {
+    let was_open = AtomicBool::new(false);
+    Box::new(move || {
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        if was_open.swap(true, Ordering::SeqCst) {
+            // Opened again after an error: what a failed write left in the page cache looks
+            // written and may not be on the disk, so it must be read from there.
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+        }
+        Ok(Box::new(Plain(file)))
+    })
+}
+
+/// A new and empty file, readable by its owner alone.
+pub fn new_file(path: PathBuf) -> Medium {
     Box::new(move || {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
-            .truncate(false)
+            .truncate(true)
             .mode(0o600)
             .open(&path)?;
-        sync_folder_of(&path)?;
         Ok(Box::new(Plain(file)))
     })
 }

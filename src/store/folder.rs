@@ -22,6 +22,8 @@ pub enum FolderError {
     Held { path: PathBuf, holder: String },
     #[error("there is no shop in {path}; `electron-market serve --data-dir {path}` opens a new one", path = path.display())]
     NoShop { path: PathBuf },
+    #[error("{path} holds other files and is open to other users; name a folder of the shop's own with --data-dir", path = path.display())]
+    Foreign { path: PathBuf },
     #[error("the data folder {path} can't be used", path = path.display())]
     Unusable {
         path: PathBuf,
@@ -42,7 +44,17 @@ impl Folder {
             .mode(0o700)
             .create(path)
             .map_err(unusable)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(unusable)?;
+        if is_open_to_others(path).map_err(unusable)? {
+            if is_foreign(path).map_err(unusable)? {
+                let path = path.to_owned();
+                return Err(FolderError::Foreign { path });
+            }
+            match fs::set_permissions(path, fs::Permissions::from_mode(0o700)) {
+                // Somebody else's folder, as a container's volume may be: its files are still private.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                set => set.map_err(unusable)?,
+            }
+        }
         let mut lock = private_file(&path.join(LOCK_NAME)).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -79,6 +91,11 @@ impl Folder {
         &self.path
     }
 
+    /// Whether the store is in it.
+    pub fn has_store(&self) -> bool {
+        self.path.join(super::FILE_NAME).exists()
+    }
+
     /// Leaves word for whoever finds the folder held: this process and what it is `doing`.
     pub fn sign(&self, doing: &str) -> io::Result<()> {
         let pid = std::process::id();
@@ -112,6 +129,17 @@ impl Folder {
         super::sync_folder_of(&path)?;
         Ok(secret)
     }
+}
+
+fn is_open_to_others(path: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
+}
+
+/// Whether there is something in it, and no shop.
+fn is_foreign(path: &Path) -> io::Result<bool> {
+    let ours = [LOCK_NAME, super::FILE_NAME, super::DRAFT_NAME];
+    let is_empty = fs::read_dir(path)?.next().is_none();
+    Ok(!is_empty && !ours.iter().any(|name| path.join(name).exists()))
 }
 
 fn private_file(path: &Path) -> io::Result<File> {

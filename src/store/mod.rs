@@ -33,16 +33,21 @@ use tokio::sync::{mpsc, oneshot};
 pub use carts::FilledCart;
 pub use comments::SignedComment;
 pub use folder::{Folder, FolderError};
+pub use outbox::Changes;
 pub use pages::{Page, PageAsk, Place};
 pub use products::{ImportRow, ListedCategory, ListedProduct};
 pub use users::SignIn;
 
+use crate::shop::time::Timestamp;
+use crate::shop::users::{Newcomer, Taken};
 use disk::{Handle, Medium};
-use tables::{Snapshot, Transaction};
+use tables::{Counter, Read, Snapshot, Transaction};
 use writer::{Job, Waiting};
 
 /// The store's file in its folder.
 const FILE_NAME: &str = "shop.redb";
+/// The same while it is made.
+const DRAFT_NAME: &str = "shop.redb.new";
 
 /// The shop's data, open. Cheap to clone.
 #[derive(Clone)]
@@ -149,7 +154,11 @@ impl From<redb::TransactionError> for StoreError {
 impl Store {
     /// Opens the shop in a folder, or a new and empty one.
     pub fn open(folder: &Folder, cache_bytes: usize) -> Result<Self, StoreError> {
-        Self::open_on(disk::file(folder.path().join(FILE_NAME)), cache_bytes)
+        let path = folder.path().join(FILE_NAME);
+        if !path.exists() {
+            make(&path, cache_bytes)?;
+        }
+        Self::open_on(disk::file(path), cache_bytes)
     }
 
     fn open_on(medium: Medium, cache_bytes: usize) -> Result<Self, StoreError> {
@@ -161,9 +170,7 @@ impl Store {
             writer: Mutex::new(None),
         });
         let handle = shared.open()?;
-        let txn = handle.begin_write()?;
-        Transaction::new(&txn).open_all()?;
-        txn.commit().map_err(StoreError::opening)?;
+        furnish(&handle)?;
         shared.handle.store(Some(Arc::new(handle)));
 
         let (queue, jobs) = mpsc::channel(writer::QUEUE_MAX);
@@ -206,6 +213,32 @@ impl Store {
         self.shared.is_writable.load(Ordering::SeqCst) && !self.queue.is_closed()
     }
 
+    /// Whether nobody has an account here and nothing is offered.
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        let view = self.snapshot()?;
+        Ok(view.count(Counter::Users)? == 0 && view.count(Counter::Products)? == 0)
+    }
+
+    /// Opens accounts and offers products together, or nothing of it.
+    pub async fn fill(
+        &self,
+        newcomers: Vec<Newcomer>,
+        rows: Vec<ImportRow>,
+        now: Timestamp,
+    ) -> Result<Result<(), Vec<Taken>>, StoreError> {
+        self.write(move |tx| {
+            for newcomer in newcomers {
+                if let Err(taken) = tx.sign_up(newcomer, now)? {
+                    // Nothing was written: whoever comes first in an empty shop is refused nothing.
+                    return Ok(Err(taken));
+                }
+            }
+            tx.import(&rows, now)?;
+            Ok(Ok(()))
+        })
+        .await
+    }
+
     /// One consistent moment, for reading.
     fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let handle = self.shared.handle.load_full();
@@ -230,7 +263,9 @@ impl Store {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closing,
         })?;
-        answer.await.unwrap_or(Err(StoreError::Closing))
+        // The writer dropped it unanswered: it panicked, and nobody knows how far it got.
+        let unknown = || StoreError::unsure(std::io::Error::other("the writer ended"));
+        answer.await.unwrap_or_else(|_| Err(unknown()))
     }
 }
 
@@ -238,6 +273,39 @@ impl Shared {
     fn open(&self) -> Result<Handle, StoreError> {
         Handle::open(&self.medium, self.cache_bytes)
     }
+}
+
+/// Makes a new store, whole or not at all: whoever is killed meanwhile starts again.
+fn make(path: &Path, cache_bytes: usize) -> Result<(), StoreError> {
+    let draft = path.with_file_name(DRAFT_NAME);
+    let handle = Handle::open(&disk::new_file(draft.clone()), cache_bytes)?;
+    furnish(&handle)?;
+    handle.close()?;
+    std::fs::rename(&draft, path).map_err(StoreError::opening)?;
+    disk::sync_folder_of(path).map_err(StoreError::opening)
+}
+
+/// Sees to it that every table is there, so that a snapshot finds it, and the store has a name.
+fn furnish(handle: &Handle) -> Result<(), StoreError> {
+    let txn = handle.begin_write()?;
+    let mut tx = Transaction::new(&txn);
+    tx.open_all()?;
+    if tx.count(Counter::Identity)? == 0 {
+        let identity = getrandom::u64().map_err(StoreError::opening)?;
+        tx.set_count(Counter::Identity, identity.max(1))?;
+    }
+    drop(tx);
+    txn.commit().map_err(StoreError::opening)
+}
+
+/// Writes something that changes nothing, durably.
+fn prove_writable(handle: &Handle) -> Result<(), StoreError> {
+    let txn = handle.begin_write()?;
+    let mut tx = Transaction::new(&txn);
+    let identity = tx.count(Counter::Identity)?;
+    tx.set_count(Counter::Identity, identity)?;
+    drop(tx);
+    txn.commit().map_err(StoreError::opening)
 }
 
 /// Makes a file's directory entry durable; for files that stand beside the store.

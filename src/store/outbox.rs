@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
-use super::tables::{Counter, OUTBOX, Read, Transaction};
+use std::collections::BTreeSet;
+
+use super::tables::{Counter, OUTBOX, PRODUCTS, Read, Transaction};
+use super::{Store, StoreError};
 use crate::shop::ids::ProductId;
+use crate::shop::products::Product;
 
 /// Changes kept. A follower that is further behind reads the products from the start instead.
 const KEPT: u64 = 65_536;
@@ -14,6 +17,55 @@ pub enum ProductChange {
     /// Made or edited: read it from the store.
     Put(ProductId),
     Gone(ProductId),
+}
+
+/// Products that changed in a stretch of the outbox, each once and as it is now.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub put: Vec<Product>,
+    pub gone: Vec<ProductId>,
+    /// The sequence of the last of them.
+    pub last: u64,
+}
+
+impl Store {
+    /// A number that no other store has: sequences of one mean nothing in another.
+    pub fn identity(&self) -> Result<u64, StoreError> {
+        self.snapshot()?.count(Counter::Identity)
+    }
+
+    /// The sequence of the last change of a product; 0 before the first.
+    pub fn last_change(&self) -> Result<u64, StoreError> {
+        self.snapshot()?.count(Counter::LastOutbox)
+    }
+
+    /// The next changes after a sequence, at most so many; `None` when they are forgotten.
+    pub fn changes_after(&self, sequence: u64, max: usize) -> Result<Option<Changes>, StoreError> {
+        let view = self.snapshot()?;
+        let mut changed = BTreeSet::new();
+        let mut last = sequence;
+        for entry in view.range(&OUTBOX, sequence + 1..)?.take(max) {
+            let (at, change) = entry?;
+            if at != last + 1 {
+                return Ok(None);
+            }
+            last = at;
+            changed.insert(match change {
+                ProductChange::Put(id) | ProductChange::Gone(id) => id,
+            });
+        }
+        let mut changes = Changes {
+            last,
+            ..Changes::default()
+        };
+        for id in changed {
+            match view.get(&PRODUCTS, &id)? {
+                Some(product) => changes.put.push(product),
+                None => changes.gone.push(id),
+            }
+        }
+        Ok(Some(changes))
+    }
 }
 
 impl Transaction<'_> {

@@ -43,6 +43,19 @@ impl Store {
         listed(&self.snapshot()?, id)
     }
 
+    /// Products by their ids, in that order; those that are gone are left out.
+    pub fn products_of(&self, ids: &[ProductId]) -> Result<Vec<ListedProduct>, StoreError> {
+        let view = self.snapshot()?;
+        let mut names = CategoryNames::default();
+        let mut products = Vec::with_capacity(ids.len());
+        for id in ids {
+            if let Some(product) = view.get(&PRODUCTS, id)? {
+                products.push(names.list(&view, product)?);
+            }
+        }
+        Ok(products)
+    }
+
     pub fn has_product(&self, id: ProductId) -> Result<bool, StoreError> {
         Ok(self.snapshot()?.get(&STOCK, &id)?.is_some())
     }
@@ -69,7 +82,7 @@ impl Store {
         let mut found = BTreeMap::new();
         let mut admit = |product: Product| {
             if filter.admits(&product) {
-                let rank = ordering.rank(&product);
+                let rank = ordering.rank(product.price.money(), product.created_at);
                 let id = product.id.0;
                 found.insert(Place { rank, id }, product);
             }
@@ -174,6 +187,20 @@ impl Store {
         )
     }
 
+    /// The names of those categories that are there.
+    pub fn category_names(
+        &self,
+        ids: &[CategoryId],
+    ) -> Result<Vec<(CategoryId, CategoryName)>, StoreError> {
+        let view = self.snapshot()?;
+        let mut names = Vec::with_capacity(ids.len());
+        for id in ids {
+            let category: Option<Category> = view.get(&CATEGORIES, id)?;
+            names.extend(category.map(|category| (*id, category.name)));
+        }
+        Ok(names)
+    }
+
     pub fn has_category(&self, id: CategoryId) -> Result<bool, StoreError> {
         Ok(self.snapshot()?.get(&CATEGORIES, &id)?.is_some())
     }
@@ -240,8 +267,7 @@ impl Store {
 
     /// Writes rows of an import, all of them or none.
     pub async fn import(&self, rows: Vec<ImportRow>, now: Timestamp) -> Result<(), StoreError> {
-        self.write(move |tx| rows.iter().try_for_each(|row| tx.import_row(row, now)))
-            .await
+        self.write(move |tx| tx.import(&rows, now)).await
     }
 
     /// Hands every product to `each`, by id, from one moment.
@@ -263,7 +289,7 @@ impl Store {
     }
 }
 
-pub(super) fn listed(view: &impl Read, id: ProductId) -> Result<Option<ListedProduct>, StoreError> {
+fn listed(view: &impl Read, id: ProductId) -> Result<Option<ListedProduct>, StoreError> {
     match view.get(&PRODUCTS, &id)? {
         Some(product) => CategoryNames::default().list(view, product).map(Some),
         None => Ok(None),
@@ -272,10 +298,14 @@ pub(super) fn listed(view: &impl Read, id: ProductId) -> Result<Option<ListedPro
 
 /// Names of categories met so far, so that a page reads each once.
 #[derive(Default)]
-struct CategoryNames(HashMap<CategoryId, CategoryName>);
+pub(super) struct CategoryNames(HashMap<CategoryId, CategoryName>);
 
 impl CategoryNames {
-    fn list(&mut self, view: &impl Read, product: Product) -> Result<ListedProduct, StoreError> {
+    pub(super) fn list(
+        &mut self,
+        view: &impl Read,
+        product: Product,
+    ) -> Result<ListedProduct, StoreError> {
         let category = if let Some(name) = self.0.get(&product.category) {
             name.clone()
         } else {
@@ -354,6 +384,10 @@ impl Transaction<'_> {
         self.add_one(Counter::Categories)?;
         self.put(&CATEGORY_NAMES, &category.name.key(), &category.id)?;
         self.put(&CATEGORIES, &category.id, category)
+    }
+
+    pub(super) fn import(&mut self, rows: &[ImportRow], now: Timestamp) -> Result<(), StoreError> {
+        rows.iter().try_for_each(|row| self.import_row(row, now))
     }
 
     fn import_row(&mut self, row: &ImportRow, now: Timestamp) -> Result<(), StoreError> {

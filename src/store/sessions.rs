@@ -19,18 +19,24 @@ impl Store {
     pub async fn sign_in(&self, sign_in: SignIn) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let account: Option<Account> = tx.get(&ACCOUNTS, &sign_in.session.user)?;
-            let still_good = account.is_some_and(|account| {
+            let account = account.filter(|account| {
                 account.is_active && account.password_hash == sign_in.password_hash
             });
-            if still_good {
-                tx.put_session(&sign_in.token, &sign_in.session)?;
-            }
-            Ok(still_good)
+            let Some(account) = account else {
+                return Ok(false);
+            };
+            // Of the era of now: all sessions may have been ended while the password was checked.
+            let session = Session {
+                era: account.era,
+                ..sign_in.session
+            };
+            tx.put_session(&sign_in.token, &session)?;
+            Ok(true)
         })
         .await
     }
 
-    /// Spends a refresh token for its successor, made by `successor` of the same family.
+    /// Spends a refresh token for its successor of the same family.
     pub async fn rotate(
         &self,
         token: TokenHash,

@@ -36,8 +36,8 @@ pub struct Rows<K, R> {
 }
 
 impl<K, R> Rows<K, R> {
-    const fn new(tag: u8, name: &'static str) -> Self {
-        let version = 1;
+    /// The version is of the row's form on the disk: raised, with a migration, when that changes.
+    const fn new(tag: u8, version: u8, name: &'static str) -> Self {
         Self {
             name,
             kind: Kind {
@@ -49,36 +49,37 @@ impl<K, R> Rows<K, R> {
     }
 }
 
-pub const ACCOUNTS: Rows<UserId, Account> = Rows::new(0, "accounts");
+pub const ACCOUNTS: Rows<UserId, Account> = Rows::new(0, 1, "accounts");
 /// Folded username to account.
-pub const USERNAMES: Rows<String, UserId> = Rows::new(1, "usernames");
-pub const EMAILS: Rows<String, UserId> = Rows::new(2, "emails");
-pub const PHONES: Rows<String, UserId> = Rows::new(3, "phones");
+pub const USERNAMES: Rows<String, UserId> = Rows::new(1, 1, "usernames");
+pub const EMAILS: Rows<String, UserId> = Rows::new(2, 1, "emails");
+pub const PHONES: Rows<String, UserId> = Rows::new(3, 1, "phones");
 /// Refresh tokens under the SHA-256 of their `jti`.
-pub const SESSIONS: Rows<TokenHash, Session> = Rows::new(4, "sessions");
-pub const SESSIONS_BY_EXPIRY: Rows<(Timestamp, TokenHash), ()> = Rows::new(5, "sessions_by_expiry");
+pub const SESSIONS: Rows<TokenHash, Session> = Rows::new(4, 1, "sessions");
+pub const SESSIONS_BY_EXPIRY: Rows<(Timestamp, TokenHash), ()> =
+    Rows::new(5, 1, "sessions_by_expiry");
 /// Families of refresh tokens that ended by reuse or logout, and when the last of them expires.
-pub const ENDED_FAMILIES: Rows<FamilyKey, Timestamp> = Rows::new(6, "ended_families");
+pub const ENDED_FAMILIES: Rows<FamilyKey, Timestamp> = Rows::new(6, 1, "ended_families");
 pub const ENDED_FAMILIES_BY_EXPIRY: Rows<(Timestamp, FamilyKey), ()> =
-    Rows::new(7, "ended_families_by_expiry");
-pub const CATEGORIES: Rows<CategoryId, Category> = Rows::new(8, "categories");
+    Rows::new(7, 1, "ended_families_by_expiry");
+pub const CATEGORIES: Rows<CategoryId, Category> = Rows::new(8, 1, "categories");
 /// Folded name to category.
-pub const CATEGORY_NAMES: Rows<String, CategoryId> = Rows::new(9, "category_names");
-pub const PRODUCTS: Rows<ProductId, Product> = Rows::new(10, "products");
+pub const CATEGORY_NAMES: Rows<String, CategoryId> = Rows::new(9, 1, "category_names");
+pub const PRODUCTS: Rows<ProductId, Product> = Rows::new(10, 1, "products");
 /// Apart from the products: a sale rewrites this row of a few bytes, and nothing else of them.
-pub const STOCK: Rows<ProductId, Stock> = Rows::new(11, "stock");
-pub const PRODUCTS_IN: Rows<(CategoryId, ProductId), ()> = Rows::new(12, "products_in");
-pub const COMMENTS: Rows<CommentId, Comment> = Rows::new(13, "comments");
-pub const COMMENTS_ON: Rows<(ProductId, CommentId), ()> = Rows::new(14, "comments_on");
-pub const COMMENTS_BY: Rows<(UserId, CommentId), ()> = Rows::new(15, "comments_by");
-pub const CARTS: Rows<UserId, Cart> = Rows::new(16, "carts");
-pub const ORDERS: Rows<OrderId, Order> = Rows::new(17, "orders");
-pub const ORDERS_BY: Rows<(UserId, OrderId), ()> = Rows::new(18, "orders_by");
-pub const PHOTOS: Rows<String, Photo> = Rows::new(19, "photos");
+pub const STOCK: Rows<ProductId, Stock> = Rows::new(11, 1, "stock");
+pub const PRODUCTS_IN: Rows<(CategoryId, ProductId), ()> = Rows::new(12, 1, "products_in");
+pub const COMMENTS: Rows<CommentId, Comment> = Rows::new(13, 1, "comments");
+pub const COMMENTS_ON: Rows<(ProductId, CommentId), ()> = Rows::new(14, 1, "comments_on");
+pub const COMMENTS_BY: Rows<(UserId, CommentId), ()> = Rows::new(15, 1, "comments_by");
+pub const CARTS: Rows<UserId, Cart> = Rows::new(16, 1, "carts");
+pub const ORDERS: Rows<OrderId, Order> = Rows::new(17, 1, "orders");
+pub const ORDERS_BY: Rows<(UserId, OrderId), ()> = Rows::new(18, 1, "orders_by");
+pub const PHOTOS: Rows<String, Photo> = Rows::new(19, 1, "photos");
 /// Who shows which photo; the last one to let go of it deletes it.
-pub const PHOTO_OWNERS: Rows<(PhotoKey, UserId), ()> = Rows::new(20, "photo_owners");
-pub const OUTBOX: Rows<u64, ProductChange> = Rows::new(21, "outbox");
-pub const COUNTERS: Rows<Counter, u64> = Rows::new(22, "counters");
+pub const PHOTO_OWNERS: Rows<(PhotoKey, UserId), ()> = Rows::new(20, 1, "photo_owners");
+pub const OUTBOX: Rows<u64, ProductChange> = Rows::new(21, 1, "outbox");
+pub const COUNTERS: Rows<Counter, u64> = Rows::new(22, 1, "counters");
 
 /// Every table by its tag.
 pub const NAMES: [&str; 23] = [
@@ -128,6 +129,8 @@ pub enum Counter {
     CommentsBy(UserId),
     Orders,
     OrdersBy(UserId),
+    /// No count: a random number, given when the store is made.
+    Identity,
 }
 
 impl Counter {
@@ -152,6 +155,7 @@ impl Counter {
             Self::CommentsBy(user) => (15, user.0),
             Self::Orders => (16, 0),
             Self::OrdersBy(user) => (17, user.0),
+            Self::Identity => (18, 0),
         }
     }
 }
@@ -434,12 +438,11 @@ impl<'t> Transaction<'t> {
         Ok(())
     }
 
-    /// Says whether there was such a row.
-    pub fn remove<K: Key, R>(&mut self, rows: &Rows<K, R>, key: &K) -> Result<bool, StoreError> {
+    pub fn remove<K: Key, R>(&mut self, rows: &Rows<K, R>, key: &K) -> Result<(), StoreError> {
         let key = key_bytes(key);
         self.writes += 1;
-        let removed = self.table_mut(rows.kind.table)?.remove(key.as_slice())?;
-        Ok(removed.is_some())
+        self.table_mut(rows.kind.table)?.remove(key.as_slice())?;
+        Ok(())
     }
 
     pub fn set_count(&mut self, counter: Counter, count: u64) -> Result<(), StoreError> {
@@ -461,8 +464,7 @@ impl<'t> Transaction<'t> {
 
     /// For a counter whose subject is gone.
     pub fn forget_count(&mut self, counter: Counter) -> Result<(), StoreError> {
-        self.remove(&COUNTERS, &counter)?;
-        Ok(())
+        self.remove(&COUNTERS, &counter)
     }
 
     fn table_mut(&mut self, tag: u8) -> Result<&mut Table<'t, Bytes, Bytes>, StoreError> {

@@ -52,19 +52,7 @@ impl Store {
         newcomer: Newcomer,
         now: Timestamp,
     ) -> Result<Result<Account, Vec<Taken>>, StoreError> {
-        self.write(move |tx| {
-            let holders = holders(tx, &newcomer.names())?;
-            let id = UserId(tx.count(Counter::LastUser)? + 1);
-            let account = match users::sign_up(newcomer, holders, id, now) {
-                Ok(account) => account,
-                Err(taken) => return Ok(Err(taken)), // Nothing was written.
-            };
-            tx.set_count(Counter::LastUser, id.0)?;
-            tx.add_one(Counter::Users)?;
-            tx.put_account(None, &account)?;
-            Ok(Ok(account))
-        })
-        .await
+        self.write(move |tx| tx.sign_up(newcomer, now)).await
     }
 
     pub async fn edit_profile(
@@ -197,6 +185,23 @@ fn holders(view: &impl Read, names: &Names) -> Result<Holders, StoreError> {
 }
 
 impl Transaction<'_> {
+    pub(super) fn sign_up(
+        &mut self,
+        newcomer: Newcomer,
+        now: Timestamp,
+    ) -> Result<Result<Account, Vec<Taken>>, StoreError> {
+        let holders = holders(self, &newcomer.names())?;
+        let id = UserId(self.count(Counter::LastUser)? + 1);
+        let account = match users::sign_up(newcomer, holders, id, now) {
+            Ok(account) => account,
+            Err(taken) => return Ok(Err(taken)), // Nothing was written.
+        };
+        self.set_count(Counter::LastUser, id.0)?;
+        self.add_one(Counter::Users)?;
+        self.put_account(None, &account)?;
+        Ok(Ok(account))
+    }
+
     /// Writes an account with its unique names and the count of admins.
     fn put_account(&mut self, before: Option<&Account>, after: &Account) -> Result<(), StoreError> {
         let names = |account: &Account| {

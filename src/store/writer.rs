@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::tables::Transaction;
 use super::{Shared, StoreError};
+use crate::causes::causes;
 
 /// Use-cases that may wait; beyond it a caller is told at once to come again later. At 2,000
 /// commits a second and 64 a batch, a full queue is worked off in well under a second.
@@ -77,16 +78,6 @@ where
     }
 }
 
-/// What became of a batch.
-enum Batch {
-    /// Committed, or it wrote nothing.
-    Done,
-    /// A use-case of ours failed half-way: nothing of the batch was written, the store is sound.
-    Dropped,
-    /// The store failed: reopen it.
-    Broken,
-}
-
 /// Works until it is told to close or the store is gone.
 pub fn run(shared: &Weak<Shared>, mut queue: mpsc::Receiver<Job>) {
     while let Some(job) = queue.blocking_recv() {
@@ -99,11 +90,26 @@ pub fn run(shared: &Weak<Shared>, mut queue: mpsc::Receiver<Job>) {
             let Ok(job) = queue.try_recv() else { break };
             is_closing = take(job, &mut asks);
         }
-        if let Batch::Broken = run_batch(&shared, asks) {
-            reopen(&shared, &mut queue);
-        }
+        let batch = catch_unwind(AssertUnwindSafe(|| run_batch(&shared, asks)));
         if is_closing {
+            return turn_away(&mut queue);
+        }
+        let is_sound = batch.unwrap_or_else(|panic| {
+            tracing::error!(panic = panic_text(&*panic), "the writer panicked");
+            false
+        });
+        if !is_sound && !reopen(&shared, &mut queue) {
             return;
+        }
+    }
+}
+
+/// Tells who waits behind the last one, and who asks from now on.
+fn turn_away(queue: &mut mpsc::Receiver<Job>) {
+    queue.close();
+    while let Ok(job) = queue.try_recv() {
+        if let Job::Ask(ask) = job {
+            ask.answer(Err(StoreError::Closing));
         }
     }
 }
@@ -117,19 +123,20 @@ fn take(job: Job, asks: &mut Vec<Box<dyn Ask>>) -> bool {
     false
 }
 
-fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> Batch {
+/// Says whether the store is sound: if not, it must be reopened.
+fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
     if asks.is_empty() {
-        return Batch::Done;
+        return true;
     }
     let Some(handle) = shared.handle.load_full() else {
         answer_all(asks, &StoreError::Closing);
-        return Batch::Done;
+        return true;
     };
     let txn = match handle.begin_write() {
         Ok(txn) => txn,
         Err(error) => {
             answer_all(asks, &StoreError::not_written(error));
-            return Batch::Broken;
+            return false;
         }
     };
     let mut fates = Vec::with_capacity(asks.len());
@@ -154,17 +161,20 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> Batch {
         let aborted = txn.abort();
         tracing::error!("a batch of {} was dropped", asks.len());
         let culprit = fates.pop().and_then(Result::err);
+        let culprit = culprit.map(|error| {
+            if is_broken {
+                StoreError::not_written(error)
+            } else {
+                error
+            }
+        });
         let innocent = StoreError::Dropped;
         for (place, ask) in asks.into_iter().enumerate() {
             let is_culprit = place == fates.len();
             let error = culprit.as_ref().filter(|_| is_culprit);
             ask.answer(Err(error.unwrap_or(&innocent).clone()));
         }
-        return if is_broken || aborted.is_err() {
-            Batch::Broken
-        } else {
-            Batch::Dropped
-        };
+        return !is_broken && aborted.is_ok();
     }
 
     let wrote = tx.writes() > 0;
@@ -177,40 +187,41 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> Batch {
     };
     if let Err(error) = committed {
         answer_all(asks, &error);
-        return Batch::Broken;
+        return false;
     }
     for (ask, fate) in asks.into_iter().zip(fates) {
         ask.answer(fate);
     }
-    Batch::Done
+    true
 }
 
 fn answer_all(asks: Vec<Box<dyn Ask>>, error: &StoreError) {
-    tracing::error!(
-        error = error as &dyn std::error::Error,
-        "{} writes failed",
-        asks.len()
-    );
+    tracing::error!(causes = causes(error), "{} writes failed", asks.len());
     for ask in asks {
         ask.answer(Err(error.clone()));
     }
 }
 
-/// Tries until the file is open again or the store is told to close. Reads go on meanwhile from
-/// the old handle; writes are refused.
-fn reopen(shared: &Shared, queue: &mut mpsc::Receiver<Job>) {
+/// Tries until the file is open again, or the store is told to close: then `false`. Reads go on
+/// meanwhile from the old handle; writes are refused.
+fn reopen(shared: &Shared, queue: &mut mpsc::Receiver<Job>) -> bool {
     shared.is_writable.store(false, Ordering::SeqCst);
     loop {
         while let Ok(job) = queue.try_recv() {
             match job {
                 Job::Ask(ask) => ask.answer(Err(StoreError::Reopening)),
                 Job::Close => {
-                    queue.close();
-                    return;
+                    turn_away(queue);
+                    return false;
                 }
             }
         }
-        match shared.open() {
+        // Open is not enough: on a full disk it opens and takes no write.
+        let opened = shared.open().and_then(|handle| {
+            super::prove_writable(&handle)?;
+            Ok(handle)
+        });
+        match opened {
             Ok(handle) => {
                 let old = shared.handle.swap(Some(Arc::new(handle)));
                 if let Some(old) = old {
@@ -223,13 +234,10 @@ fn reopen(shared: &Shared, queue: &mut mpsc::Receiver<Job>) {
                 }
                 shared.is_writable.store(true, Ordering::SeqCst);
                 tracing::warn!("the store was reopened and takes writes again");
-                return;
+                return true;
             }
             Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "the store can't be reopened yet"
-                );
+                tracing::error!(causes = causes(&error), "the store can't be reopened yet");
                 thread::sleep(REOPEN_PAUSE);
             }
         }

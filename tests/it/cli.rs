@@ -185,7 +185,7 @@ fn an_upsert_changes_what_is_there_and_adds_the_rest() {
     });
     let seen = shelf(&shop);
     assert_eq!(seen[0], "Pixel 9, Phones, 899.00, 4");
-    assert!(seen[1].starts_with("USB-C cable, Cables, 9.90, "));
+    assert_eq!(seen[1], "USB-C cable, Cables, 9.90, 9");
     assert_eq!(
         &seen[2..],
         ["Nexus 5, Phones, 49.00, 1", "Nexus 6, Phones, 49.00, 1"]
@@ -196,12 +196,9 @@ fn an_upsert_changes_what_is_there_and_adds_the_rest() {
 fn an_export_is_an_import() {
     let other = tempfile::tempdir().unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let (other, dir) = (other.path(), dir.path());
-    must_run(
-        dir,
-        &format!("import {}", file(dir, "rows.jsonl", GOOD_ROWS)),
-        "",
-    );
+    let (other, files, dir) = (other.path(), dir.path(), &dir.path().join("shop"));
+    let rows = file(files, "rows.jsonl", GOOD_ROWS);
+    must_run(dir, &format!("import {rows}"), "");
     let exported = must_run(dir, "export", "");
     assert_eq!(exported.lines().count(), 3);
     let first: Value = serde_json::from_str(exported.lines().next().unwrap()).unwrap();
@@ -345,7 +342,76 @@ fn a_second_sigterm_waits_for_nobody() {
     let mut shop = Shop::open();
     let _waiting = half_a_login(&shop, "{}");
     let process = begin_to_close(&mut shop);
+    let told = Instant::now();
     process.terminate();
     let ended = process.wait();
+    assert_eq!(ended.code, Some(143), "{ended:?}");
+    // What was under way may take 20 s to finish.
+    assert!(told.elapsed().as_secs() < 5, "{:?}", told.elapsed());
     assert!(!ended.stderr.contains("panicked"), "{ended:?}");
+}
+
+#[test]
+fn a_store_that_is_none_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("shop.redb");
+    fs::write(&store, "no store at all").unwrap();
+    for words in [
+        "serve --listen 127.0.0.1:0",
+        "export",
+        "admin promote --username ann",
+    ] {
+        let refused = run(dir.path(), words, "");
+        assert_eq!(refused.code, Some(65), "{words}: {refused:?}");
+        assert!(
+            refused.stderr.contains("could not be opened"),
+            "{words}: {refused:?}"
+        );
+    }
+    assert_eq!(fs::read_to_string(&store).unwrap(), "no store at all");
+}
+
+#[test]
+fn a_first_start_that_was_cut_short_is_begun_again() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("shop.redb.new"), vec![0; 73_728]).unwrap();
+    must_run(
+        dir.path(),
+        "admin create --username boss --password-stdin",
+        BOSS_PASSWORD,
+    );
+    must_run(dir.path(), "export", "");
+}
+
+#[test]
+fn a_lost_store_is_missed_and_no_new_one_made_in_its_place() {
+    let mut shop = Shop::open();
+    shop.close();
+    fs::remove_file(shop.dir().join("shop.redb")).unwrap();
+    let missed = run(shop.dir(), "serve --listen 127.0.0.1:0", "");
+    assert_eq!(missed.code, Some(65), "{missed:?}");
+    assert!(missed.stderr.contains("shop.redb"), "{missed:?}");
+    assert!(!shop.dir().join("shop.redb").exists());
+}
+
+#[test]
+fn a_folder_of_something_else_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(dir.path().join("thesis.txt"), "years of work").unwrap();
+    let refused = run(dir.path(), "serve --listen 127.0.0.1:0", "");
+    assert_eq!(refused.code, Some(65), "{refused:?}");
+    let mode = fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o755);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_filter_that_is_none_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for filter in ["inof", "warning", "info,bogus"] {
+        let refused = run(dir.path(), &format!("export --log {filter}"), "");
+        assert_eq!(refused.code, Some(1), "{filter}: {refused:?}");
+        assert!(refused.stderr.contains("--log"), "{filter}: {refused:?}");
+    }
 }

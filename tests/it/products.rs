@@ -137,6 +137,8 @@ fn the_bounds_of_a_product_are_kept_on_both_sides() {
     ] {
         shop.names().keep(name, "ж".repeat(length).into());
     }
+    // As Python's json.dumps writes it: twelve bytes a character.
+    shop.names().keep("emoji", "😀".repeat(20_000).into());
     shop.day(r#"
         boss POST /products/create-category/ {"name": "Phones"} => 201 {"id": "$phones", "name": "Phones"}
         boss POST /products/create-product/

@@ -123,6 +123,7 @@ admin  DELETE /products/delete-update/{id}/
 anyone GET /products/detail/{id}/
 anyone GET /products/products/
 anyone GET /products/search/
+anyone GET /products/suggest/
 user   PUT /products/ud-comment/{id}/
 user   PATCH /products/ud-comment/{id}/
 user   DELETE /products/ud-comment/{id}/

@@ -1,0 +1,323 @@
+//! Following the store: the index on the disk is brought up to date once, then what changes is
+//! kept in memory and written to it once a second.
+//!
+//! A change is in memory before anybody can miss it: a search first asks the store for its last
+//! change, and takes in what it has not seen. So a product is found when its write was answered,
+//! without a commit of the index for each write. Kept changes have two generations: the young one
+//! takes in, the old one is on its way to the disk and still searched.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tantivy::TantivyError;
+
+use super::disk::{BuildError, Change, DiskIndex, Segments, Unusable};
+use super::part::Part;
+use super::schema::Progress;
+use crate::causes::causes;
+use crate::shop::ids::ProductId;
+use crate::store::{Changes, Store, StoreError};
+
+/// How often changes are written to the disk.
+const COMMIT_EVERY: Duration = Duration::from_secs(1);
+
+/// Changes taken in while searches wait: about 10 ms of work.
+const TAKEN_AT_ONCE: usize = 200;
+
+/// Changes that a search takes in by itself. Beyond that the follower has fallen behind, and
+/// searches scan the store until it has caught up.
+const BEHIND_MAX: u64 = 5_000;
+
+/// How long to wait after the disk refused a commit.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error("the index can't be written or read")]
+    Index(#[from] TantivyError),
+}
+
+pub struct Follower {
+    pub store: Store,
+    folder: PathBuf,
+    pub state: RwLock<State>,
+    pub is_ready: AtomicBool,
+    /// Products taken in while the index is built, and how many there are.
+    pub built: [AtomicU64; 2],
+    stopping: Mutex<bool>,
+    stop: Condvar,
+}
+
+/// What is searched.
+#[derive(Default)]
+pub struct State {
+    pub segments: Segments,
+    pub old: Generation,
+    pub young: Generation,
+    /// The last change that is in.
+    pub sequence: u64,
+}
+
+/// Changes of a while: the products that changed, and those that are still there.
+#[derive(Default)]
+pub struct Generation {
+    pub part: Part,
+    ids: HashSet<ProductId>,
+}
+
+impl State {
+    pub fn parts(&self) -> Vec<&Part> {
+        let segments = self.segments.iter().map(|(_, part)| part);
+        segments.chain([&self.old.part, &self.young.part]).collect()
+    }
+
+    fn take_in(&mut self, change: &Change) {
+        let id = match change {
+            Change::Put(product) => product.id,
+            Change::Gone(id) => *id,
+        };
+        for (_, part) in &mut self.segments {
+            part.kill(id);
+        }
+        self.old.part.kill(id);
+        self.young.part.kill(id);
+        self.young.ids.insert(id);
+        if let Change::Put(product) = change {
+            self.young.part.insert(product);
+        }
+    }
+}
+
+impl Follower {
+    pub fn new(store: Store, folder: PathBuf) -> Self {
+        Self {
+            store,
+            folder,
+            state: RwLock::default(),
+            is_ready: AtomicBool::new(false),
+            built: [AtomicU64::new(0), AtomicU64::new(0)],
+            stopping: Mutex::new(false),
+            stop: Condvar::new(),
+        }
+    }
+
+    /// Follows until told to stop.
+    pub fn run(&self) {
+        loop {
+            match self.open().and_then(|disk| self.keep_up(&disk)) {
+                Ok(()) | Err(FollowError::Store(StoreError::Closing)) => return,
+                Err(error) => {
+                    self.is_ready.store(false, Ordering::SeqCst);
+                    tracing::error!(
+                        causes = causes(&error),
+                        "the search index can't follow; searches scan the store meanwhile"
+                    );
+                }
+            }
+            if self.wait(RETRY_AFTER) {
+                return;
+            }
+        }
+    }
+
+    pub fn tell_to_stop(&self) {
+        *self.stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.stop.notify_all();
+    }
+
+    /// Says whether it is time to stop.
+    fn wait(&self, time: Duration) -> bool {
+        let stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .stop
+            .wait_timeout_while(stopping, time, |stopping| !*stopping);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Opens the index, or builds it anew, and brings it up to date with the store.
+    pub fn open(&self) -> Result<DiskIndex, FollowError> {
+        let store = self.store.identity()?;
+        let (disk, sequence) = match DiskIndex::open(&self.folder, store) {
+            Ok((disk, sequence)) => match self.write_missed(&disk, store, sequence)? {
+                Some(sequence) => (disk, sequence),
+                None => self.build("it is too far behind")?,
+            },
+            Err(Unusable::Missing) => self.build("there is none yet")?,
+            Err(unusable) => self.build(&unusable.to_string())?,
+        };
+        let segments = disk.segments(&[])?;
+        let segments = segments
+            .into_iter()
+            .filter_map(|(id, part)| Some((id, part?)));
+        let state = State {
+            segments: segments.collect(),
+            sequence,
+            ..State::default()
+        };
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        self.is_ready.store(true, Ordering::SeqCst);
+        Ok(disk)
+    }
+
+    /// Builds the index from the store's products.
+    pub fn build(&self, why: &str) -> Result<(DiskIndex, u64), FollowError> {
+        let began = Instant::now();
+        let products = self.store.product_count()?;
+        tracing::info!(why, products, "building the search index");
+        self.built[1].store(products, Ordering::Relaxed);
+        let disk = DiskIndex::create(&self.folder)?;
+        let sequence = self.store.last_change()?;
+        let progress = Progress::new(self.store.identity()?, sequence);
+        let mut done = 0_u64;
+        disk.write(progress, true, |write| {
+            // Products that change meanwhile are put in as they are and met again as changes.
+            self.store.each_product(|listed| {
+                done += 1;
+                self.built[0].store(done, Ordering::Relaxed);
+                if done.is_multiple_of(20_000) {
+                    tracing::info!("{done} of {products} products are in the search index");
+                }
+                write(Change::Put(listed.product))
+            })
+        })
+        .map_err(|error: FollowError| error)?;
+        let seconds = began.elapsed().as_secs_f32();
+        tracing::info!(products = done, seconds, "the search index is built");
+        Ok((disk, sequence))
+    }
+
+    /// Writes what the store changed after `sequence`; `None` when it does not remember.
+    fn write_missed(
+        &self,
+        disk: &DiskIndex,
+        store: u64,
+        mut sequence: u64,
+    ) -> Result<Option<u64>, FollowError> {
+        let last = self.store.last_change()?;
+        if sequence == last {
+            return Ok(Some(sequence));
+        }
+        if sequence > last {
+            return Ok(None); // The store was put back to an earlier day.
+        }
+        tracing::info!(missed = last - sequence, "the search index catches up");
+        let mut is_known = true;
+        disk.write(Progress::new(store, last), true, |write| {
+            while sequence < last {
+                let Some(changes) = self.store.changes_after(sequence, TAKEN_AT_ONCE)? else {
+                    is_known = false;
+                    return Ok(());
+                };
+                sequence = changes.last;
+                for change in each_change(changes) {
+                    write(change)?;
+                }
+            }
+            Ok::<_, FollowError>(())
+        })?;
+        // The store may have gone on: what came after `last` is met again, which does no harm.
+        Ok(is_known.then_some(last))
+    }
+
+    fn keep_up(&self, disk: &DiskIndex) -> Result<(), FollowError> {
+        loop {
+            let is_stopping = self.wait(COMMIT_EVERY);
+            self.catch_up(u64::MAX)?;
+            self.commit(disk)?;
+            if is_stopping {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes in every change that the store has answered by now, unless there are more than
+    /// `behind_max`; then `false`.
+    pub fn catch_up(&self, behind_max: u64) -> Result<bool, FollowError> {
+        let last = self.store.last_change()?;
+        loop {
+            let seen = self
+                .state
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .sequence;
+            if seen >= last {
+                return Ok(true);
+            }
+            if last - seen > behind_max {
+                return Ok(false);
+            }
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            let Some(changes) = self.store.changes_after(state.sequence, TAKEN_AT_ONCE)? else {
+                drop(state);
+                // The outbox forgot: the next look at the index finds it too far behind.
+                return Err(StoreError::Bug.into());
+            };
+            let sequence = changes.last;
+            for change in each_change(changes) {
+                state.take_in(&change);
+            }
+            state.sequence = sequence;
+        }
+    }
+
+    /// As `catch_up`, for a search that waits for it.
+    pub fn catch_up_soon(&self) -> Result<bool, FollowError> {
+        self.catch_up(BEHIND_MAX)
+    }
+
+    /// Writes what is kept in memory to the disk and lets go of it.
+    fn commit(&self, disk: &DiskIndex) -> Result<(), FollowError> {
+        let (ids, sequence, known) = {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            if state.young.ids.is_empty() && state.old.ids.is_empty() {
+                return Ok(());
+            }
+            state.old = std::mem::take(&mut state.young);
+            let ids: Vec<_> = state.old.ids.iter().copied().collect();
+            let known: Vec<_> = state.segments.iter().map(|(id, _)| *id).collect();
+            (ids, state.sequence, known)
+        };
+        let progress = Progress::new(self.store.identity()?, sequence);
+        disk.write(progress, false, |write| {
+            for id in ids {
+                // As it is now, which may be later than `sequence`: then it is met again.
+                write(match self.store.product(id)? {
+                    Some(listed) => Change::Put(listed.product),
+                    None => Change::Gone(id),
+                })?;
+            }
+            Ok::<_, FollowError>(())
+        })?;
+        let segments = disk.segments(&known)?;
+
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut state.segments);
+        for (id, part) in segments {
+            let mut part = match part {
+                Some(part) => part,
+                None => match before.iter().position(|(known, _)| *known == id) {
+                    Some(at) => before.swap_remove(at).1,
+                    None => continue, // It was known a moment ago.
+                },
+            };
+            for changed in &state.young.ids {
+                part.kill(*changed);
+            }
+            state.segments.push((id, part));
+        }
+        state.old = Generation::default();
+        Ok(())
+    }
+}
+
+fn each_change(changes: Changes) -> impl Iterator<Item = Change> {
+    let gone = changes.gone.into_iter().map(Change::Gone);
+    changes.put.into_iter().map(Change::Put).chain(gone)
+}

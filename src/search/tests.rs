@@ -1,0 +1,532 @@
+//! The search held against a plain scan, and the index that follows against one built from nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::{Search, words};
+use crate::shop::ids::ProductId;
+use crate::shop::money::Money;
+use crate::shop::products::{CategoryName, Draft, Edit, Filter, Ordering, Price};
+use crate::shop::time::Timestamp;
+use crate::store::{Folder, ImportRow, PageAsk, Store};
+
+const NOW: Timestamp = Timestamp(1_770_000_000_000_000);
+
+/// Texts of many scripts, with what is hard about each.
+const HARD: [(&str, &str); 14] = [
+    ("Смартфон Galaxy", "Новый, ЁМКИЙ аккумулятор"),
+    (
+        "Écran plat 27\"",
+        "Moniteur très fin; décomposé: e\u{301}cran",
+    ),
+    ("Straße GROẞ", "weiß, Füße, ÆØÅ æøå Œuvre"),
+    ("O‘zbekcha qo'llanma", "O'zbekiston, gʻisht, ma’lumot"),
+    ("İstanbul ışık", "TÜRKÇE İ ı I i"),
+    ("Ελληνικά ΣΊΣΥΦΟΣ", "σίσυφος και Ἀθῆναι"),
+    ("สมาร์ทโฟน รุ่นใหม่", "กล้อง 50 ล้านพิกเซล"),
+    ("हिन्दी फ़ोन", "नया मॉडल, तेज़"),
+    ("智能手机 Pro", "新款，5000mAh 电池"),
+    ("ﬁsh ﬂute ½ ²", "ligatures ﬃ and ™ ℃ №5"),
+    ("🎧 headphones 👨‍👩‍👧", "emoji in the middle🎉of words"),
+    (
+        "USB-C/USB-A wi-fi 802.11ax",
+        "O'Reilly's rock-'n'-roll, 10-20 pcs",
+    ),
+    ("mk2 MK 2 Mk-2", "tn-2110 TN 2120 iPhone15 iPhone 15"),
+    (
+        "a b c",
+        "x, y; z: 1.2.3 -- \"quoted\" (brackets) [list] {set} 100%_sure",
+    ),
+];
+
+struct Shop {
+    search: Search,
+    store: Store,
+    texts: Vec<(String, String)>,
+    folder: Folder,
+    dir: tempfile::TempDir,
+}
+
+fn row(title: &str, description: &str) -> ImportRow {
+    let draft = Draft {
+        title: title.to_owned(),
+        description: description.to_owned(),
+        price: Price::new(Money::from_cents(1_000)).expect("above zero"),
+        quantity: 1,
+    };
+    ImportRow::Offer(draft, CategoryName::parse("Things").expect("short"))
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(work)
+}
+
+fn write(store: &Store, rows: Vec<ImportRow>) {
+    run(store.import(rows, NOW)).expect("written");
+}
+
+fn open_search(dir: &Path, store: &Store) -> Search {
+    let search = Search::open(dir, store.clone()).expect("opened");
+    while !search.is_ready() {
+        std::thread::yield_now();
+    }
+    search
+}
+
+fn shop(texts: Vec<(String, String)>) -> Shop {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = Folder::hold(dir.path()).expect("held");
+    let store = Store::open(&folder, 16 << 20).expect("open");
+    write(
+        &store,
+        texts
+            .iter()
+            .map(|(title, description)| row(title, description))
+            .collect(),
+    );
+    let search = open_search(dir.path(), &store);
+    Shop {
+        search,
+        store,
+        texts,
+        folder,
+        dir,
+    }
+}
+
+/// The project's catalogue, or the real one where it is at hand, and the hard texts.
+fn catalogue(most: usize) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ours = fs::read_to_string(root.join("data/catalogue.jsonl")).expect("there");
+    let contoso = fs::read_to_string(root.join("../shared/data/retail_demo_store.jsonl"));
+    let text = [ours, contoso.unwrap_or_default()].concat();
+    let rows = text.lines().take(most).map(|line| {
+        let row: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let text = |key: &str| row[key].as_str().unwrap_or_default().trim().to_owned();
+        (text("title"), text("description"))
+    });
+    let hard = HARD.map(|(title, description)| (title.to_owned(), description.to_owned()));
+    rows.chain(hard).collect()
+}
+
+fn filter(text: &str) -> Filter {
+    Filter {
+        text: text.to_owned(),
+        ..Filter::default()
+    }
+}
+
+const ALL: PageAsk = PageAsk {
+    after: None,
+    limit: 100_000,
+};
+
+impl Shop {
+    fn find(&self, text: &str) -> Vec<u64> {
+        let found = self
+            .search
+            .find(&filter(text), None, ALL, false)
+            .expect("found");
+        assert_eq!(found.total, found.page.len() as u64);
+        found.page.iter().map(|place| place.id).collect()
+    }
+
+    /// The titles found, best first.
+    fn titles(&self, text: &str) -> Vec<&str> {
+        let found = self.find(text);
+        let title = |id: u64| {
+            self.texts[usize::try_from(id - 1).expect("small")]
+                .0
+                .as_str()
+        };
+        found.into_iter().map(title).collect()
+    }
+}
+
+fn small(rows: &[(&str, &str)]) -> Shop {
+    let owned =
+        |(title, description): &(&str, &str)| ((*title).to_owned(), (*description).to_owned());
+    shop(rows.iter().map(owned).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1, ..ProptestConfig::default() })]
+
+    /// Thousands of needles a case: pieces of the texts, in any case, of 1 to 60 characters.
+    #[test]
+    fn whatever_a_substring_scan_finds_is_found(
+        needles in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1_usize..60, 0_u8..3, any::<bool>()), 4_000),
+    ) {
+        let shop = shop(catalogue(1_500));
+        let lower: Vec<[String; 2]> = shop.texts.iter()
+            .map(|(title, description)| [title.to_lowercase(), description.to_lowercase()])
+            .collect();
+        let mut asked = 0;
+        for (product, start, length, case, in_title) in needles {
+            let (title, description) = &shop.texts[product.index(shop.texts.len())];
+            let text: Vec<char> = if in_title { title } else { description }.chars().collect();
+            if text.is_empty() {
+                continue;
+            }
+            let start = start.index(text.len());
+            let piece: String = text[start..].iter().take(length).collect();
+            let piece = match case {
+                0 => piece,
+                1 => piece.to_uppercase(),
+                _ => piece.to_lowercase(),
+            };
+            if !Search::has_words(&piece) {
+                continue; // A scan answers these.
+            }
+            asked += 1;
+            let needle = piece.to_lowercase();
+            let found: BTreeSet<u64> = shop.find(&piece).into_iter().collect();
+            for ((id, texts), whole) in (1..).zip(&lower).zip(&shop.texts) {
+                if texts.iter().any(|text| text.contains(&needle)) {
+                    prop_assert!(found.contains(&id), "{piece:?} misses {:?}", whole);
+                }
+            }
+        }
+        prop_assert!(asked > 3_000, "{asked}");
+        shop.search.close();
+    }
+}
+
+#[test]
+fn folding_a_piece_gives_a_piece_of_the_fold() {
+    // A word of two letters that fold to three is found by either.
+    let shop = small(&[
+        ("Straße", ""),
+        ("Smørrebrød", ""),
+        ("ÉCRAN", ""),
+        ("naïve", ""),
+    ]);
+    for (query, title) in [
+        ("strasse", "Straße"),
+        ("STRASSE", "Straße"),
+        ("smorrebrod", "Smørrebrød"),
+        ("écran", "ÉCRAN"),
+        ("ecran", "ÉCRAN"),
+        ("e\u{301}cran", "ÉCRAN"),
+        ("naive", "naïve"),
+    ] {
+        assert_eq!(shop.titles(query), [title], "{query}");
+    }
+}
+
+#[test]
+fn words_are_found_in_any_order_and_all_of_them() {
+    let shop = small(&[
+        ("Apple MacBook Air", "thin"),
+        ("MacBook sleeve", "for Air"),
+        ("Air purifier", "quiet"),
+    ]);
+    assert_eq!(
+        shop.titles("air macbook"),
+        ["Apple MacBook Air", "MacBook sleeve"]
+    );
+    assert_eq!(shop.titles("macbook air purifier"), Vec::<&str>::new());
+}
+
+#[test]
+fn exact_stands_above_prefix_above_substring_above_typo_and_title_above_description() {
+    let shop = small(&[
+        ("Mosue pad", ""),
+        ("Dormouse", ""),
+        ("Mousetrap", ""),
+        ("Mouse", ""),
+        ("Rodent", "a mouse"),
+        ("Rodents", "mousetraps"),
+        ("Something", "dormouse"),
+    ]);
+    assert_eq!(
+        shop.titles("mouse"),
+        [
+            "Mouse",
+            "Mousetrap",
+            "Rodent",
+            "Dormouse",
+            "Rodents",
+            "Mosue pad",
+            "Something"
+        ]
+    );
+}
+
+#[test]
+fn equals_stand_by_id() {
+    let shop = small(&[("Red lamp", "x"), ("Red lamp", "x"), ("Red lamp", "x")]);
+    assert_eq!(shop.find("lamp"), [1, 2, 3]);
+}
+
+#[test]
+fn one_typo_is_forgiven_in_four_letters_and_two_in_eight() {
+    let shop = small(&[("Keyboard", ""), ("Lamp", ""), ("TN-2110", ""), ("Cat", "")]);
+    for query in [
+        "keybaord",
+        "keybord",
+        "kebyord",
+        "keyyboard",
+        "keyboxrx",
+        "kezboarf",
+    ] {
+        assert_eq!(shop.titles(query), ["Keyboard"], "{query}");
+    }
+    assert_eq!(shop.titles("lanp"), ["Lamp"]);
+    assert_eq!(shop.titles("lxnp"), Vec::<&str>::new());
+    assert_eq!(
+        shop.titles("tn-2120"),
+        Vec::<&str>::new(),
+        "digits are not guessed"
+    );
+    assert_eq!(
+        shop.titles("cbt"),
+        Vec::<&str>::new(),
+        "three letters are not guessed"
+    );
+}
+
+#[test]
+fn models_and_numbers_are_found_however_they_are_written() {
+    let shop = small(&[
+        ("Elgato mk2", ""),
+        ("Elgato MK 2", ""),
+        ("Elgato Mk-2", ""),
+        ("USB-C cable", ""),
+        ("USB C hub", ""),
+        ("WiFi router", ""),
+        ("Wi-Fi stick", ""),
+        ("Monitor 27\"", ""),
+        ("Smart watch", ""),
+        ("Head set", ""),
+        ("Headset", ""),
+        ("Laptops", ""),
+        ("Battery", ""),
+    ]);
+    let set = |query: &str| shop.titles(query).into_iter().collect::<BTreeSet<_>>();
+    let all = |titles: &[&'static str]| titles.iter().copied().collect::<BTreeSet<_>>();
+    let elgato = all(&["Elgato mk2", "Elgato MK 2", "Elgato Mk-2"]);
+    for query in ["mk2", "mk 2", "mk-2", "MK2"] {
+        assert_eq!(set(query), elgato, "{query}");
+    }
+    for query in ["usb-c", "usb c", "USB C"] {
+        assert_eq!(set(query), all(&["USB-C cable", "USB C hub"]), "{query}");
+    }
+    for query in ["wifi", "wi-fi", "Wi Fi"] {
+        assert_eq!(set(query), all(&["WiFi router", "Wi-Fi stick"]), "{query}");
+    }
+    for query in ["27\"", "27", "monitor 27"] {
+        assert_eq!(set(query), all(&["Monitor 27\""]), "{query}");
+    }
+    assert_eq!(set("smartwatch"), all(&["Smart watch"]));
+    assert_eq!(set("head set"), all(&["Head set", "Headset"]));
+    assert_eq!(set("laptop"), all(&["Laptops"]));
+    assert_eq!(set("batteries"), all(&["Battery"]));
+    assert_eq!(set("notebook"), all(&["Laptops"]), "a synonym");
+}
+
+#[test]
+fn a_write_is_found_by_the_search_after_it_and_a_delete_gone() {
+    let shop = small(&[("First", ""), ("Second", "")]);
+    for n in 0..300_u64 {
+        write(&shop.store, vec![row(&format!("fresh{n}x"), "")]);
+        assert_eq!(shop.find(&format!("fresh{n}x")), [n + 3]);
+        let edit = Edit {
+            title: Some(format!("stale{n}x")),
+            ..Edit::default()
+        };
+        run(shop.store.edit_product(ProductId(n + 3), edit)).expect("written");
+        assert!(shop.find(&format!("fresh{n}x")).is_empty());
+        assert_eq!(shop.find(&format!("stale{n}x")), [n + 3]);
+        if n % 3 == 0 {
+            assert!(run(shop.store.withdraw(ProductId(n + 3))).expect("written"));
+            assert!(shop.find(&format!("stale{n}x")).is_empty());
+        }
+    }
+    assert_eq!(shop.find("first"), [1]);
+}
+
+/// Every product with its score's place, for a few queries.
+fn answers(search: &Search) -> Vec<Vec<u64>> {
+    let queries = [
+        "phone",
+        "black wireless",
+        "usb-c",
+        "lap",
+        "keybaord",
+        "fresh",
+        "e",
+        "new words",
+    ];
+    let ids = |query: &&str| {
+        let found = search
+            .find(&filter(query), Some(Ordering::Id), ALL, false)
+            .expect("found");
+        found.page.iter().map(|place| place.id).collect()
+    };
+    queries.iter().map(ids).collect()
+}
+
+#[test]
+fn an_index_that_followed_answers_as_one_built_from_nothing() {
+    let shop = shop(catalogue(400));
+    for n in 0..120_u64 {
+        write(
+            &shop.store,
+            vec![row(&format!("Fresh phone {n}"), "new words in it")],
+        );
+        let id = ProductId(1 + n * 3);
+        let title = Some(format!("Renamed {n}"));
+        run(shop.store.edit_product(
+            id,
+            Edit {
+                title,
+                ..Edit::default()
+            },
+        ))
+        .expect("written");
+        run(shop.store.withdraw(ProductId(2 + n * 3))).expect("written");
+        // Some of it while the index commits.
+        if n % 40 == 39 {
+            std::thread::sleep(std::time::Duration::from_millis(1_100));
+        }
+    }
+    let followed = answers(&shop.search);
+    shop.search.close();
+
+    let reopened = open_search(shop.dir.path(), &shop.store);
+    assert_eq!(answers(&reopened), followed, "read back from the disk");
+    reopened.close();
+
+    Search::forget(shop.dir.path()).expect("removed");
+    let rebuilt = open_search(shop.dir.path(), &shop.store);
+    assert_eq!(answers(&rebuilt), followed, "built from nothing");
+    rebuilt.close();
+}
+
+#[test]
+fn what_the_store_changed_while_the_index_was_closed_is_caught_up() {
+    let shop = small(&[("First", ""), ("Second", "")]);
+    shop.search.close();
+    write(&shop.store, vec![row("Third", "")]);
+    run(shop.store.withdraw(ProductId(1))).expect("written");
+    let search = open_search(shop.dir.path(), &shop.store);
+    let find = |text: &str| {
+        search
+            .find(&filter(text), None, ALL, false)
+            .expect("found")
+            .total
+    };
+    assert_eq!((find("first"), find("second"), find("third")), (0, 1, 1));
+    search.close();
+}
+
+#[test]
+fn a_damaged_or_foreign_index_is_built_anew() {
+    let shop = shop(catalogue(100));
+    let before = answers(&shop.search);
+    shop.search.close();
+    let index = shop.dir.path().join(super::FOLDER);
+    let mut files: Vec<_> = fs::read_dir(&index)
+        .expect("there")
+        .map(|file| file.expect("read").path())
+        .collect();
+    files.sort();
+    files.retain(|file| {
+        !file.ends_with(".lock") && fs::metadata(file).is_ok_and(|file| file.len() > 64)
+    });
+    assert!(files.len() > 4, "{files:?}");
+    for file in files {
+        let Ok(mut bytes) = fs::read(&file) else {
+            continue;
+        };
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x10;
+        fs::write(&file, bytes).expect("written");
+        let search = open_search(shop.dir.path(), &shop.store);
+        assert_eq!(answers(&search), before, "{}", file.display());
+        search.close();
+    }
+    // Another store's index, left in the folder.
+    let other = small(&[("Something else", "")]);
+    other.search.close();
+    fs::remove_dir_all(&index).expect("removed");
+    fs::rename(other.dir.path().join(super::FOLDER), &index).expect("moved");
+    let search = open_search(shop.dir.path(), &shop.store);
+    assert_eq!(answers(&search), before);
+    search.close();
+    drop(shop.folder);
+}
+
+#[test]
+fn when_nothing_is_found_something_near_is_suggested() {
+    let shop = small(&[
+        ("Wireless keyboard", ""),
+        ("Gaming laptop", ""),
+        ("Laptop bag", ""),
+    ]);
+    let instead = |text: &str| shop.search.instead_of(&filter(text)).expect("found");
+    assert_eq!(
+        instead("kxybxarx").as_deref(),
+        Some("keyboard"),
+        "three typos"
+    );
+    assert_eq!(instead("laptop zeppelin").as_deref(), Some("laptop"));
+    assert_eq!(instead("keyboard bag").as_deref(), Some("bag"));
+    assert_eq!(instead("zeppelin"), None);
+}
+
+#[test]
+fn distances_are_those_of_a_known_implementation() {
+    // Pairs worked out by hand: insertion, deletion, substitution, swap, and two of them.
+    let within = |a: &str, b: &str, max| {
+        let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+        words::is_within(&a, &b, max) && words::is_within(&b, &a, max)
+    };
+    for (a, b, distance) in [
+        ("abc", "abc", 0),
+        ("abc", "abd", 1),
+        ("abc", "ab", 1),
+        ("abc", "bac", 1),
+        ("abc", "acb", 1),
+        ("abcd", "badc", 2),
+        ("kitten", "sitting", 3),
+        ("ca", "abc", 3),
+        ("", "ab", 2),
+        ("keyboard", "keybaord", 1),
+        ("écran", "ecran", 1),
+        ("saturday", "sunday", 3),
+    ] {
+        assert!(within(a, b, distance), "{a} {b}");
+        assert!(distance == 0 || !within(a, b, distance - 1), "{a} {b}");
+    }
+}
+
+#[test]
+fn words_are_cut_as_the_rules_say() {
+    let text = |text: &str| {
+        let mut words = Vec::new();
+        words::of_text(text, |word| words.push(word.to_owned()));
+        words.sort();
+        words
+    };
+    assert_eq!(text("USB-C cable"), ["c", "cable", "usb", "usbc"]);
+    assert_eq!(text("O'Reilly"), ["o", "oreilly", "reilly"]);
+    assert_eq!(text("10-20 pcs"), ["10", "20", "pcs"]);
+    assert_eq!(text("rock-'n'-roll"), ["n", "rock", "roll"]);
+    assert_eq!(text("27\" 1.5\u{a0}m ½"), ["1", "1", "2", "27", "5", "m"]);
+    assert_eq!(words::of_query("USB-C usb c"), ["usb", "c"]);
+    assert_eq!(words::of_query("--\"!"), Vec::<String>::new());
+    assert_eq!(words::name_and_number("mk2"), Some(("mk", "2")));
+    assert_eq!(words::name_and_number("500gb"), Some(("500", "gb")));
+    assert_eq!(words::name_and_number("a1b2"), None);
+    assert_eq!(words::name_and_number("cable"), None);
+    let halves: Vec<_> = words::halves("smartie").collect();
+    assert_eq!(halves, [("sma", "rtie"), ("smar", "tie")]);
+}
