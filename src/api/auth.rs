@@ -127,7 +127,8 @@ pub async fn sign_up(
     }))
 }
 
-fn taken_sentence(taken: Taken) -> (&'static str, &'static str) {
+/// The field that a taken name was given in, and what is said of it.
+pub fn taken_sentence(taken: Taken) -> (&'static str, &'static str) {
     match taken {
         Taken::Username => ("username", "This username is taken."),
         Taken::Email => ("email", "An account with this email exists."),

@@ -24,6 +24,8 @@ pub mod wire;
 
 use std::sync::Arc;
 
+pub use auth::taken_sentence;
+
 use crate::auth::password::Passwords;
 use crate::auth::token::{Kind, Tokens};
 use crate::http::{
@@ -37,7 +39,7 @@ use crate::store::Store;
 use crate::turns::Turns;
 
 use fault::{
-    BAD_AUTHORIZATION_HEADER, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, NOT_FOUND, Problem,
+    BAD_AUTHORIZATION_HEADER, INTERNAL, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, NOT_FOUND, Problem,
     TOKEN_NOT_VALID, USER_INACTIVE, USER_NOT_FOUND,
 };
 use route::{Access, Route, Visit, get, route};
@@ -198,6 +200,10 @@ impl Api {
 impl Handle for Api {
     async fn handle(&self, request: Request) -> Reply {
         self.answer(request).await.unwrap_or_else(Problem::reply)
+    }
+
+    fn panicked(&self) -> Reply {
+        Problem::new(&INTERNAL).reply()
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use anyhow::{Context, anyhow, bail};
 
 use super::{Ended, in_new_shop, in_shop};
+use crate::api;
 use crate::api::kinds::name_sentence;
 use crate::app::now;
 use crate::auth::password::{Passwords, Policy};
@@ -80,13 +81,9 @@ fn nobody(username: &Username) -> anyhow::Error {
 fn taken_sentence(taken: &[Taken]) -> String {
     let sentences: Vec<_> = taken
         .iter()
-        .map(|taken| match taken {
-            Taken::Username => "this username is taken",
-            Taken::Email => "an account with this email exists",
-            Taken::Phone => "an account with this phone exists",
-        })
+        .map(|taken| api::taken_sentence(*taken).1)
         .collect();
-    sentences.join("; ")
+    sentences.join(" ")
 }
 
 async fn hash_new_password(asked: &NewPassword, names: &[&str]) -> anyhow::Result<String> {

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -24,6 +23,9 @@ use super::{Reply, Request, limits};
 /// Whoever answers requests.
 pub trait Handle: Send + Sync + 'static {
     fn handle(&self, request: Request) -> impl Future<Output = Reply> + Send;
+
+    /// What is answered when that panicked.
+    fn panicked(&self) -> Reply;
 }
 
 struct Server<H> {
@@ -136,16 +138,11 @@ impl<H: Handle> Server<H> {
             .unwrap_or_else(|_| {
                 // The panic itself was logged by the hook.
                 tracing::error!(id, "a handler panicked");
-                internal_error()
+                self.handler.panicked()
             });
         let micros = began.elapsed().as_micros();
         let status = reply.status.as_u16();
         tracing::info!(id, %peer, %method, path, status, micros, "request");
         reply
     }
-}
-
-fn internal_error() -> Reply {
-    let body = r#"{"detail":"Something went wrong on our side. Please report the X-Request-Id of this reply.","code":"internal_error"}"#;
-    Reply::new(StatusCode::INTERNAL_SERVER_ERROR, "application/json", body)
 }

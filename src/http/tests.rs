@@ -24,6 +24,10 @@ impl Handle for Echo {
             ),
         }
     }
+
+    fn panicked(&self) -> Reply {
+        Reply::new(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "alive")
+    }
 }
 
 fn with_server(test: impl FnOnce(SocketAddr) + Send + 'static) {
@@ -73,7 +77,7 @@ fn a_panic_is_a_500_with_its_request_id_and_the_next_request_is_served() {
         let (first, second) = heard.split_once("HTTP/1.1 200 OK").expect(&heard);
         assert!(first.starts_with("HTTP/1.1 500"), "{first}");
         assert!(first.contains("x-request-id: "), "{first}");
-        assert!(first.contains(r#""code":"internal_error""#), "{first}");
+        assert!(first.contains("alive"), "{first}");
         assert!(second.ends_with("stil"), "{second}");
     });
 }

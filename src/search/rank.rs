@@ -339,34 +339,45 @@ fn tally(
 }
 
 /// Products that have both words of a pair, and at which level.
-fn docs_of_pair(part: &Part, pair: (Term, Term)) -> Result<BTreeMap<Doc, u8>, RankError> {
-    let levels = |term| {
-        let mut levels = BTreeMap::<Doc, u8>::new();
-        for field in FIELDS {
-            part.postings(term, field, |docs, _| {
-                for doc in docs {
-                    let best = levels.entry(*doc).or_default();
-                    *best = level(PREFIX, field).max(*best);
-                }
-            })?;
-        }
-        Ok::<_, RankError>(levels)
-    };
+fn docs_of_pair(part: &Part, pair: (Term, Term)) -> Result<Vec<(Doc, u8)>, RankError> {
     let (rarer, other) = if part.frequency(pair.0) <= part.frequency(pair.1) {
         pair
     } else {
         (pair.1, pair.0)
     };
-    let mut both = levels(rarer)?;
-    let mut of_other = levels(other)?;
-    both.retain(|doc, level| match of_other.remove(doc) {
-        Some(other) => {
-            *level = other.min(*level);
-            true
-        }
-        None => false,
-    });
-    Ok(both)
+    let mut levels = BTreeMap::<Doc, u8>::new();
+    for field in FIELDS {
+        part.postings(rarer, field, |docs, _| {
+            for doc in docs {
+                let best = levels.entry(*doc).or_default();
+                *best = level(PREFIX, field).max(*best);
+            }
+        })?;
+    }
+    // Each with the best level of the other word; zero until it is met.
+    let mut docs: Vec<(Doc, u8, u8)> = levels
+        .into_iter()
+        .map(|(doc, best)| (doc, best, 0))
+        .collect();
+    for field in FIELDS {
+        let mut at = 0; // Both go by number.
+        part.postings(other, field, |met, _| {
+            for doc in met {
+                while docs.get(at).is_some_and(|(known, ..)| known < doc) {
+                    at += 1;
+                }
+                if let Some((known, _, of_other)) = docs.get_mut(at)
+                    && known == doc
+                {
+                    *of_other = level(PREFIX, field).max(*of_other);
+                }
+            }
+        })?;
+    }
+    let both = docs.into_iter().filter(|(_, _, of_other)| *of_other > 0);
+    Ok(both
+        .map(|(doc, level, of_other)| (doc, level.min(of_other)))
+        .collect())
 }
 
 /// Exact above prefix above substring above typo; a word of the title a level above its class.

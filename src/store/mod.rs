@@ -200,9 +200,10 @@ impl Store {
                 let _ = thread.join(); // It catches panics of use-cases; its own are logged.
             }
             match shared.handle.swap(None).map(Arc::try_unwrap) {
-                Some(Ok(handle)) => handle.close(),
-                // A reader still holds it: the last one closes it.
-                Some(Err(_)) | None => Ok(()),
+                // A broken one has nothing to finish: what was answered is on the disk.
+                Some(Ok(handle)) if shared.is_writable.load(Ordering::SeqCst) => handle.close(),
+                // Where a reader still holds it, the last one closes it.
+                Some(_) | None => Ok(()),
             }
         });
         closing.await.map_err(StoreError::opening)?

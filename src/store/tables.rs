@@ -31,7 +31,7 @@ use crate::shop::users::Account;
 /// A table of rows `R` under keys `K`. Tags stand in every record: never renumber them.
 pub struct Rows<K, R> {
     pub name: &'static str,
-    kind: Kind,
+    pub(super) kind: Kind,
     types: PhantomData<fn(K) -> R>,
 }
 
@@ -259,7 +259,7 @@ impl Key for Counter {
     }
 }
 
-fn key_bytes(key: &impl Key) -> Vec<u8> {
+pub(super) fn key_bytes(key: &impl Key) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(40);
     key.write(&mut bytes);
     bytes

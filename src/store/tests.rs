@@ -11,15 +11,20 @@ use redb::backends::InMemoryBackend;
 use super::codec::{self, Damage, Kind};
 use super::disk::Medium;
 use super::outbox::ProductChange;
-use super::tables::{OUTBOX, Read};
-use super::{ImportRow, PageAsk, Store, StoreError};
+use super::tables::{Key, OUTBOX, Read, Rows, key_bytes};
+use super::{ImportRow, PageAsk, SignIn, Store, StoreError};
 use crate::shop::carts::{Cart, Line};
-use crate::shop::ids::{CartLineId, ProductId, UserId};
+use crate::shop::comments::Comment;
+use crate::shop::ids::{
+    CartLineId, CategoryId, CommentId, OrderId, OrderLineId, ProductId, UserId,
+};
 use crate::shop::money::Money;
-use crate::shop::orders::Stock;
-use crate::shop::products::{CategoryName, Draft, Edit, Price};
+use crate::shop::orders::{self, Order, Status, Stock};
+use crate::shop::photos::{Format, Photo};
+use crate::shop::products::{Category, CategoryName, Draft, Edit, Price, Product};
+use crate::shop::sessions::{Family, Session};
 use crate::shop::time::Timestamp;
-use crate::shop::users::{Newcomer, Phone, Role, Username};
+use crate::shop::users::{Account, Email, Newcomer, Phone, Role, Username};
 
 const NOW: Timestamp = Timestamp(1_770_000_000_000_000);
 const CACHE_BYTES: usize = 4 << 20;
@@ -146,39 +151,116 @@ fn a_record_with_any_bit_wrong_is_refused() {
     assert_eq!(decode(KIND, b"key", &longer), Err(Damage::Payload));
 }
 
+/// A record of a table as it lies on the disk, in hex: key, then value.
+fn golden<K: Key, R: serde::Serialize>(rows: &Rows<K, R>, key: &K, row: &R) -> String {
+    let key = key_bytes(key);
+    let record = codec::encode(rows.kind, &key, row);
+    let hex = |bytes: &[u8]| {
+        let digits = |byte: &u8| format!("{byte:02x}");
+        bytes.iter().map(digits).collect::<Vec<_>>().concat()
+    };
+    format!("{} {} {}", rows.name, hex(&key), hex(&record))
+}
+
+/// A change here is a change of every store there is: it needs a new row version and a migration.
 #[test]
-fn rows_lie_on_the_disk_as_they_did() {
-    // A change of these bytes is a change of every store there is: it needs a new row version and
-    // a migration.
+fn rows_of_every_table_lie_on_the_disk_as_they_did() {
+    use super::tables::*;
+    let account = Account {
+        id: UserId(7),
+        username: Username::parse("ann").expect("a name"),
+        first_name: "Ann".into(),
+        email: Some(Email::parse("ann@shop.test").expect("an address")),
+        phone: Some(Phone::parse("+998").expect("short")),
+        role: Role::Admin,
+        is_active: true,
+        password_hash: "$argon2id$".into(),
+        photo: Some("00.png".into()),
+        joined_at: NOW,
+        era: 3,
+    };
+    let session = Session {
+        user: UserId(7),
+        family: Family([1; 16]),
+        era: 3,
+        expires_at: NOW,
+        is_spent: true,
+    };
+    let (category, product, comment) = (CategoryId(2), ProductId(300), CommentId(4));
+    let name = CategoryName::parse("Phones").expect("short");
+    let sold = Order {
+        id: OrderId(5),
+        user: UserId(7),
+        status: Status::Cancelled,
+        total: Money::from_cents(119_900),
+        created_at: NOW,
+        lines: vec![orders::Line {
+            id: OrderLineId(6),
+            product,
+            title: "Pixel".into(),
+            price: Money::from_cents(119_900),
+            quantity: 1,
+        }],
+    };
+    let offered = Product {
+        id: product,
+        title: "Pixel".into(),
+        category,
+        description: "ж".into(),
+        price: Price::new(Money::from_cents(119_900)).expect("above zero"),
+        created_at: NOW,
+    };
+    let said = Comment {
+        id: comment,
+        product,
+        user: UserId(7),
+        text: "Fine".into(),
+        created_at: NOW,
+        updated_at: NOW,
+    };
     let cart = Cart {
         lines: vec![Line {
             id: CartLineId(1),
-            product: ProductId(300),
+            product,
             quantity: 2,
         }],
     };
-    for (record, wanted) in [
-        (
-            codec::encode(KIND, b"k", &Stock(70_000)),
-            "0701 9bc7a749 fc70110100",
-        ),
-        (
-            codec::encode(KIND, b"k", &cart),
-            "0701 bce56aa6 0101fb2c0102",
-        ),
-        (
-            codec::encode(KIND, b"k", &Money::from_cents(119_900)),
-            "0701 6fa6e702 fcb8a80300",
-        ),
-        (
-            codec::encode(KIND, b"k", &ProductChange::Gone(ProductId(9))),
-            "0701 4ce1fbe8 0109",
-        ),
-    ] {
-        let digits = |byte: &u8| format!("{byte:02x}");
-        let hex = record.iter().map(digits).collect::<Vec<_>>().concat();
-        assert_eq!(hex, wanted.replace(' ', ""));
-    }
+    let photo = Photo {
+        format: Format::Webp,
+        bytes: vec![1, 2, 3],
+    };
+    let records = [
+        golden(&ACCOUNTS, &UserId(7), &account),
+        golden(&USERNAMES, &"ann".into(), &UserId(7)),
+        golden(&EMAILS, &"ann@shop.test".into(), &UserId(7)),
+        golden(&PHONES, &"+998".into(), &UserId(7)),
+        golden(&SESSIONS, &[2; 32], &session),
+        golden(&SESSIONS_BY_EXPIRY, &(NOW, [2; 32]), &()),
+        golden(&ENDED_FAMILIES, &[1; 16], &NOW),
+        golden(&ENDED_FAMILIES_BY_EXPIRY, &(NOW, [1; 16]), &()),
+        golden(&CATEGORIES, &category, &Category { id: category, name }),
+        golden(&CATEGORY_NAMES, &"phones".into(), &category),
+        golden(&PRODUCTS, &product, &offered),
+        golden(&STOCK, &product, &Stock(70_000)),
+        golden(&PRODUCTS_IN, &(category, product), &()),
+        golden(&COMMENTS, &comment, &said),
+        golden(&COMMENTS_ON, &(product, comment), &()),
+        golden(&COMMENTS_BY, &(UserId(7), comment), &()),
+        golden(&CARTS, &UserId(7), &cart),
+        golden(&ORDERS, &OrderId(5), &sold),
+        golden(&ORDERS_BY, &(UserId(7), OrderId(5)), &()),
+        golden(&PHOTOS, &"00.webp".into(), &photo),
+        golden(&PHOTO_OWNERS, &([3; 32], UserId(7)), &()),
+        golden(&OUTBOX, &9, &ProductChange::Gone(product)),
+        golden(&COUNTERS, &Counter::OrdersBy(UserId(7)), &12_u64),
+    ];
+    let tables: Vec<_> = records
+        .iter()
+        .filter_map(|record| record.split(' ').next())
+        .collect();
+    assert_eq!(tables, NAMES, "every table, by its tag");
+    let (was, is) = (include_str!("golden.txt"), records.join("\n") + "\n");
+    assert!(was == is, "records lie otherwise than in golden.txt:\n{is}");
 }
 
 #[tokio::test]
@@ -340,4 +422,116 @@ async fn the_outbox_tells_changes_of_products_in_their_order_and_no_sales() {
         (4, ProductChange::Gone(one)),
     ];
     assert_eq!(told, wanted);
+}
+
+fn photo(bytes: &[u8]) -> Photo {
+    Photo {
+        format: Format::Png,
+        bytes: bytes.to_vec(),
+    }
+}
+
+#[tokio::test]
+async fn a_photo_is_kept_as_long_as_somebody_shows_it() {
+    let (store, _) = store();
+    let ann = store
+        .sign_up(newcomer("ann"), NOW)
+        .await
+        .expect("written")
+        .expect("free")
+        .id;
+    let bob = store
+        .sign_up(newcomer("bob"), NOW)
+        .await
+        .expect("written")
+        .expect("free")
+        .id;
+    let (first, second) = (photo(b"first"), photo(b"second"));
+    let is_there = |photo: &Photo| store.photo(&photo.name()).expect("read").is_some();
+    for user in [ann, bob, ann] {
+        store.set_photo(user, first.clone()).await.expect("written");
+    }
+    store.set_photo(ann, second.clone()).await.expect("written");
+    assert!(
+        is_there(&first) && is_there(&second),
+        "bob still shows the first"
+    );
+    store.set_photo(bob, second.clone()).await.expect("written");
+    assert!(!is_there(&first) && is_there(&second));
+}
+
+#[tokio::test]
+async fn sessions_are_swept_when_they_expire_and_not_before() {
+    let (store, _) = store();
+    let ann = store
+        .sign_up(newcomer("ann"), NOW)
+        .await
+        .expect("written")
+        .expect("free");
+    let sign_in = |token: u8, expires_at| SignIn {
+        token: [token; 32],
+        session: Session {
+            user: ann.id,
+            family: Family([token; 16]),
+            era: ann.era,
+            expires_at,
+            is_spent: false,
+        },
+        password_hash: ann.password_hash.clone(),
+    };
+    for (token, seconds) in [(1, 10), (2, 20), (3, 30)] {
+        assert!(
+            store
+                .sign_in(sign_in(token, NOW.plus_s(seconds)))
+                .await
+                .expect("written")
+        );
+    }
+    // A family that ended by reuse is remembered until the last of its tokens expired.
+    let rotate = |token: u8, next: u8| store.rotate([token; 32], [next; 32], NOW.plus_s(40), NOW);
+    assert!(rotate(3, 4).await.expect("written").is_ok());
+    assert!(rotate(3, 5).await.expect("written").is_err());
+
+    let sweep = |seconds| store.sweep_sessions(NOW.plus_s(seconds));
+    assert_eq!(sweep(5).await.expect("written"), 0);
+    assert_eq!(sweep(25).await.expect("written"), 2);
+    assert!(
+        rotate(4, 6).await.expect("written").is_err(),
+        "its family ended"
+    );
+    assert_eq!(
+        sweep(41).await.expect("written"),
+        3,
+        "two tokens and the ended family"
+    );
+    let view = store.snapshot().expect("open");
+    let left = [
+        view.range(&super::tables::SESSIONS, ..)
+            .expect("a range")
+            .count(),
+        view.range(&super::tables::SESSIONS_BY_EXPIRY, ..)
+            .expect("a range")
+            .count(),
+        view.range(&super::tables::ENDED_FAMILIES, ..)
+            .expect("a range")
+            .count(),
+        view.range(&super::tables::ENDED_FAMILIES_BY_EXPIRY, ..)
+            .expect("a range")
+            .count(),
+    ];
+    assert_eq!(left, [0; 4]);
+}
+
+#[tokio::test]
+async fn a_store_that_opens_but_takes_no_write_is_not_called_writable() {
+    let (store, memory) = store();
+    memory.break_writes(true);
+    assert!(store.sign_up(newcomer("ann"), NOW).await.is_err());
+    let until = Instant::now() + Duration::from_millis(700); // Two tries and more.
+    while Instant::now() < until {
+        assert!(!store.is_writable());
+        tokio::task::yield_now().await;
+    }
+    // And it can still be told to close.
+    store.close().await.expect("closed");
 }
