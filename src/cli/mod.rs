@@ -8,6 +8,8 @@ mod logs;
 mod reindex;
 mod serve;
 
+use rustix::fs::Mode;
+
 use crate::app::{self, App};
 use crate::settings::{Admin, Command, CommandLine};
 use crate::store::Store;
@@ -24,6 +26,10 @@ pub enum Ended {
 
 pub fn run(line: &CommandLine) -> anyhow::Result<Ended> {
     logs::start(line)?;
+    if matches!(line.command, Command::Serve(_) | Command::Reindex) {
+        // Whatever libraries write into the shop's folder is its owner's alone.
+        rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    }
     app::run(async {
         match &line.command {
             Command::Serve(settings) => serve::serve(line, settings).await,

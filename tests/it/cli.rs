@@ -241,13 +241,23 @@ fn the_folder_is_for_its_owner_only() {
         "admin create --username boss --password-stdin --email b@shop.test",
         BOSS_PASSWORD,
     );
+    let mut serve = binary("serve --demo --listen 127.0.0.1:0 --data-dir");
+    serve.arg(&dir);
+    let shop = Process::start(serve, "");
+    shop.port();
+    shop.close(); // With an index of its products.
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&dir), 0o700);
-    let paths: Vec<_> = fs::read_dir(&dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    assert!(!paths.is_empty());
+    let mut paths = Vec::new();
+    let mut folders = vec![dir];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            folders.extend(path.is_dir().then(|| path.clone()));
+            paths.push(path);
+        }
+    }
+    assert!(paths.len() > 8, "{paths:?}");
     for path in paths {
         let wanted = if path.is_dir() { 0o700 } else { 0o600 };
         assert_eq!(mode(&path), wanted, "{path:?}");

@@ -13,6 +13,7 @@ mod finding;
 mod lists;
 mod orders;
 mod photos;
+mod quality;
 mod products;
 mod races;
 mod readme;
