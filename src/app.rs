@@ -137,20 +137,17 @@ impl App {
     }
 }
 
-/// Removes sessions that expired, for as long as the shop is open.
+/// Removes sessions and kept replies that expired, for as long as the shop is open.
 async fn sweep(store: Store) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
         loop {
-            match store.sweep_sessions(now()).await {
+            match sweep_once(&store).await {
                 Ok(0) => break,
-                Ok(swept) => tracing::debug!(swept, "expired sessions removed"),
+                Ok(swept) => tracing::debug!(swept, "expired sessions and replies removed"),
                 Err(error) => {
-                    tracing::warn!(
-                        causes = causes(&error),
-                        "expired sessions can't be removed now"
-                    );
+                    tracing::warn!(causes = causes(&error), "what expired can't be removed now");
                     break;
                 }
             }
@@ -160,6 +157,10 @@ async fn sweep(store: Store) {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+async fn sweep_once(store: &Store) -> Result<usize, StoreError> {
+    Ok(store.sweep_sessions(now()).await? + store.sweep_kept(now()).await?)
 }
 
 /// The clock.

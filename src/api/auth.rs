@@ -527,6 +527,8 @@ const MULTIPART: &str = "multipart/form-data";
 const FRAMING_MAX_BYTES: usize = 16 << 10;
 
 impl<C: Sync> Input<C> for PhotoUpload {
+    const BODY_MAX_BYTES: usize = UPLOAD_MAX_BYTES + FRAMING_MAX_BYTES;
+
     async fn take(ctx: &Ctx<C>, asked: &mut Asked) -> Result<Self, Problem> {
         let given = asked.request.header(header::CONTENT_TYPE);
         let given = given.unwrap_or_default().to_owned();
@@ -539,7 +541,7 @@ impl<C: Sync> Input<C> for PhotoUpload {
         let broken = |_| Problem::new(&MALFORMED).saying("The body is no well-formed form-data.");
         let place = ctx.photos.place().map_err(Problem::from)?;
         let boundary = multer::parse_boundary(&given).map_err(broken)?;
-        let max_bytes = UPLOAD_MAX_BYTES + FRAMING_MAX_BYTES;
+        let max_bytes = <Self as Input<C>>::BODY_MAX_BYTES;
         let body = read_body(&mut asked.request, max_bytes).await?;
         let whole = futures_util::stream::once(async { Ok::<_, std::io::Error>(body) });
         let mut parts = Multipart::new(whole, boundary);

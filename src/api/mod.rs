@@ -14,6 +14,7 @@ mod home;
 pub mod kinds;
 mod list;
 mod media;
+mod once;
 mod openapi;
 mod orders;
 mod products;
@@ -163,14 +164,19 @@ impl Api {
                 format!("This path answers with {offers}, which the Accept header rules out.");
             return Err(Problem::new(&NOT_ACCEPTABLE).saying(sentence));
         }
+        let once = once::key(&request, account.as_ref())?.zip(account.clone());
         let visit = Visit {
             parts: Arc::clone(&self.parts),
+            store: self.parts.store.clone(),
             request,
             params,
             account,
             now,
         };
-        (row.call)(visit).await
+        match once {
+            Some((key, account)) => once::call(row, visit, &account, key).await,
+            None => (row.call)(visit).await,
+        }
     }
 
     /// Whose token the request shows; a bad one is an error wherever it is shown.

@@ -11,6 +11,7 @@ use super::fault::{
 };
 use super::form::{FieldDoc, Fields, Form};
 use super::kinds::Choice;
+use super::once::{KEY_MALFORMED, KEY_REUSED};
 use super::route::{
     Access, Answer, Anyone, BodyDoc, Ctx, Operation, Output, Query, Route, Success,
 };
@@ -155,6 +156,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         body,
         success,
         mut refusals,
+        is_done_once,
         refuses_fields,
     } = route.describe(generator);
     refusals.extend([&BUSY, &NOT_WRITTEN, &CLOSING]);
@@ -164,10 +166,15 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     if !route.offers.is_empty() {
         refusals.push(&NOT_ACCEPTABLE);
     }
+    let is_done_once = is_done_once && route.method != Method::GET;
+    if is_done_once {
+        refusals.extend([&KEY_MALFORMED, &KEY_REUSED]);
+    }
     let parameters: Vec<Value> = path_params
         .into_iter()
         .map(path_parameter)
         .chain(query.into_iter().map(query_parameter))
+        .chain(is_done_once.then(idempotency_key))
         .collect();
     let security = match route.access {
         // A token may be shown, and then must be good.
@@ -232,6 +239,16 @@ fn path_parameter(name: &str) -> Value {
         json!({"type": "string", "minLength": 1})
     };
     json!({"name": name, "in": "path", "required": true, "schema": schema})
+}
+
+fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": false,
+        "description": "The same key again within 24 hours answers the same and does nothing more; the reply then has `Idempotent-Replayed: true`.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    })
 }
 
 fn query_parameter(doc: FieldDoc) -> Value {

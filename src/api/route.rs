@@ -18,11 +18,13 @@ use super::fault::{
 };
 use super::form::{self, FieldDoc, Fields, Form};
 use super::wire;
-use crate::http::{BodyError, HeaderValue, Method, Params, Reply, Request, StatusCode, header};
+use crate::http::{
+    BodyError, HeaderValue, Method, Params, Reply, Request, StatusCode, header, limits,
+};
 use crate::shop::ids::UserId;
 use crate::shop::time::Timestamp;
 use crate::shop::users::Account;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// What an endpoint answers: a success, the shop's refusal, or a fault.
 pub type Answer<O, R> = Result<O, Fault<R>>;
@@ -108,6 +110,8 @@ impl Caller for Admin {
 /// What an endpoint has at hand: the parts of the shop, who calls, and when.
 pub struct Ctx<C> {
     parts: Arc<Parts>,
+    /// What this request writes through.
+    pub store: Store,
     pub caller: C,
     /// The one clock reading of this request.
     pub now: Timestamp,
@@ -124,6 +128,7 @@ impl<C> Deref for Ctx<C> {
 /// A request on its way to an endpoint.
 pub struct Visit {
     pub parts: Arc<Parts>,
+    pub store: Store,
     pub request: Request,
     pub params: Params,
     pub account: Option<Account>,
@@ -140,6 +145,8 @@ pub struct Route {
     pub access: Access,
     /// What it can be asked to answer with; `None` when it does not negotiate.
     pub offers: &'static [&'static str],
+    /// The largest body that it reads.
+    pub body_max_bytes: usize,
     pub call: Box<dyn Fn(Visit) -> Outcome + Send + Sync>,
     describe: fn(&mut SchemaGenerator) -> Operation,
 }
@@ -152,6 +159,8 @@ pub struct Operation {
     pub body: Option<BodyDoc>,
     pub success: Option<Success>,
     pub refusals: Vec<&'static Known>,
+    /// Whether its callers may send an `Idempotency-Key`, if it changes anything.
+    pub is_done_once: bool,
     /// Whether 400 with a list of fields is among its answers.
     pub refuses_fields: bool,
 }
@@ -209,11 +218,13 @@ where
         summary,
         access: C::ACCESS,
         offers: O::OFFERS,
+        body_max_bytes: I::BODY_MAX_BYTES,
         call: Box::new(move |visit| {
             let endpoint = endpoint.clone();
             Box::pin(async move {
                 let ctx = Ctx {
                     parts: visit.parts,
+                    store: visit.store,
                     caller: C::admit(visit.account)?,
                     now: visit.now,
                 };
@@ -246,6 +257,7 @@ fn describe<C: Caller, I: Input<C>, O: Output, R: Refuse>(
     }
     I::describe(&mut operation);
     operation.refusals.extend(R::KNOWN);
+    operation.is_done_once = C::ACCESS != Access::Anyone;
     operation.success = Some(O::describe(generator));
     operation
 }
@@ -267,6 +279,9 @@ pub struct Asked {
 /// Something an endpoint takes from the request. Tuples are taken in their order, which is the
 /// order in which a client hears of mistakes: the object of the path before the body.
 pub trait Input<C>: Sized + Send {
+    /// The largest body that it reads; what reads none may be sent some all the same.
+    const BODY_MAX_BYTES: usize = limits::BODY_MAX_BYTES;
+
     fn take(ctx: &Ctx<C>, asked: &mut Asked) -> impl Future<Output = Result<Self, Problem>> + Send;
 
     fn describe(operation: &mut Operation);
@@ -284,6 +299,12 @@ impl<C: Sync> Input<C> for Nothing {
 }
 
 impl<C: Caller + Sync, A: Input<C>, B: Input<C>> Input<C> for (A, B) {
+    const BODY_MAX_BYTES: usize = if A::BODY_MAX_BYTES > B::BODY_MAX_BYTES {
+        A::BODY_MAX_BYTES
+    } else {
+        B::BODY_MAX_BYTES
+    };
+
     async fn take(ctx: &Ctx<C>, asked: &mut Asked) -> Result<Self, Problem> {
         let a = A::take(ctx, asked).await?;
         Ok((a, B::take(ctx, asked).await?))
@@ -363,6 +384,8 @@ pub struct Body<F>(pub F);
 const FORM: &str = "application/x-www-form-urlencoded";
 
 impl<C: Caller + Sync, F: Fields> Input<C> for Body<F> {
+    const BODY_MAX_BYTES: usize = F::BODY_MAX_BYTES;
+
     async fn take(ctx: &Ctx<C>, asked: &mut Asked) -> Result<Self, Problem> {
         let content_type = content_type(&asked.request);
         let is_known = ["", wire::JSON, FORM].contains(&content_type.as_str());

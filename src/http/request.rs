@@ -24,6 +24,8 @@ pub struct Request {
     pub id: String,
     /// `None` once it is read to its end.
     body: Option<Incoming>,
+    /// Read already, and put back for whoever reads next.
+    ready: Option<Bytes>,
     leftover: Leftover,
 }
 
@@ -49,6 +51,7 @@ impl Request {
             headers: head.headers,
             id,
             body: Some(body),
+            ready: None,
             leftover: Leftover::default(),
         }
     }
@@ -64,11 +67,21 @@ impl Request {
 
     /// Whether a body follows the head.
     pub fn has_body(&self) -> bool {
+        if let Some(ready) = &self.ready {
+            return !ready.is_empty();
+        }
         self.body.as_ref().is_some_and(|body| !body.is_end_stream())
     }
 
     /// The whole body, once; empty when there is none.
     pub async fn body(&mut self, max_bytes: usize) -> Result<Bytes, BodyError> {
+        if let Some(ready) = self.ready.take() {
+            return if ready.len() > max_bytes {
+                Err(BodyError::TooLarge)
+            } else {
+                Ok(ready)
+            };
+        }
         let Some(body) = self.body.as_mut() else {
             return Ok(Bytes::new());
         };
@@ -80,6 +93,13 @@ impl Request {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+impl Request {
+    /// Gives back a body that was read, to be read again.
+    pub fn put_back(&mut self, body: Bytes) {
+        self.ready = Some(body);
     }
 }
 

@@ -8,6 +8,7 @@ mod codec;
 mod comments;
 mod disk;
 mod folder;
+mod once;
 mod orders;
 mod outbox;
 mod pages;
@@ -33,6 +34,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use carts::FilledCart;
 pub use comments::SignedComment;
 pub use folder::{Folder, FolderError};
+pub use once::{KeptReply, Once, Outcome};
 pub use outbox::Changes;
 pub use pages::{Page, PageAsk, Place};
 pub use products::{ImportRow, ListedCategory, ListedProduct};
@@ -41,6 +43,7 @@ pub use users::SignIn;
 use crate::shop::time::Timestamp;
 use crate::shop::users::{Newcomer, Taken};
 use disk::{Handle, Medium};
+use once::Desk;
 use tables::{Counter, Read, Snapshot, Transaction};
 use writer::{Job, Waiting};
 
@@ -54,6 +57,8 @@ const DRAFT_NAME: &str = "shop.redb.new";
 pub struct Store {
     shared: Arc<Shared>,
     queue: mpsc::Sender<Job>,
+    /// Where writes are laid instead of in the queue, for work that is done once.
+    desk: Option<Desk>,
 }
 
 struct Shared {
@@ -180,7 +185,11 @@ impl Store {
             .spawn(move || writer::run(&weak, jobs))
             .map_err(StoreError::opening)?;
         *shared.writer.lock().expect("never held across a panic") = Some(thread);
-        Ok(Self { shared, queue })
+        Ok(Self {
+            shared,
+            queue,
+            desk: None,
+        })
     }
 
     /// Finishes what is queued, then closes the file. Whoever asks later is told so.
@@ -251,6 +260,16 @@ impl Store {
         &self,
         use_case: impl FnOnce(&mut Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let (caller, answer) = oneshot::channel();
+        let ask = Box::new(Waiting::new(use_case, caller));
+        match &self.desk {
+            Some(desk) => desk.lay(ask),
+            None => self.enqueue(Job::Ask(ask))?,
+        }
+        answered(answer).await
+    }
+
+    fn enqueue(&self, job: Job) -> Result<(), StoreError> {
         if !self.is_writable() {
             return Err(if self.queue.is_closed() {
                 StoreError::Closing
@@ -258,16 +277,18 @@ impl Store {
                 StoreError::Reopening
             });
         }
-        let (caller, answer) = oneshot::channel();
-        let job = Job::Ask(Box::new(Waiting::new(use_case, caller)));
         self.queue.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closing,
-        })?;
-        // The writer dropped it unanswered: it panicked, and nobody knows how far it got.
-        let unknown = || StoreError::unsure(std::io::Error::other("the writer ended"));
-        answer.await.unwrap_or_else(|_| Err(unknown()))
+        })
     }
+}
+
+/// What the writer says.
+async fn answered<T>(answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+    // Dropped unanswered: the writer panicked, and nobody knows how far it got.
+    let unknown = || StoreError::unsure(std::io::Error::other("the writer ended"));
+    answer.await.unwrap_or_else(|_| Err(unknown()))
 }
 
 impl Shared {

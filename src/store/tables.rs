@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use super::StoreError;
 use super::codec::{self, Kind};
 use super::disk::Handle;
+use super::once::Kept;
 use super::outbox::ProductChange;
 use crate::shop::carts::Cart;
 use crate::shop::comments::Comment;
@@ -80,9 +81,13 @@ pub const PHOTOS: Rows<String, Photo> = Rows::new(19, 1, "photos");
 pub const PHOTO_OWNERS: Rows<(PhotoKey, UserId), ()> = Rows::new(20, 1, "photo_owners");
 pub const OUTBOX: Rows<u64, ProductChange> = Rows::new(21, 1, "outbox");
 pub const COUNTERS: Rows<Counter, u64> = Rows::new(22, 1, "counters");
+/// Replies of requests with an `Idempotency-Key`, by who asked and the key.
+pub const KEPT_REPLIES: Rows<(UserId, String), Kept> = Rows::new(23, 1, "kept_replies");
+pub const KEPT_BY_EXPIRY: Rows<(Timestamp, (UserId, String)), ()> =
+    Rows::new(24, 1, "kept_by_expiry");
 
 /// Every table by its tag.
-pub const NAMES: [&str; 23] = [
+pub const NAMES: [&str; 25] = [
     ACCOUNTS.name,
     USERNAMES.name,
     EMAILS.name,
@@ -106,6 +111,8 @@ pub const NAMES: [&str; 23] = [
     PHOTO_OWNERS.name,
     OUTBOX.name,
     COUNTERS.name,
+    KEPT_REPLIES.name,
+    KEPT_BY_EXPIRY.name,
 ];
 
 /// A kept number: how many rows a list has, or the last id given.

@@ -10,6 +10,7 @@ use redb::backends::InMemoryBackend;
 
 use super::codec::{self, Damage, Kind};
 use super::disk::Medium;
+use super::once::{Kept, KeptReply};
 use super::outbox::ProductChange;
 use super::tables::{Key, OUTBOX, Read, Rows, key_bytes};
 use super::{ImportRow, PageAsk, SignIn, Store, StoreError};
@@ -229,6 +230,15 @@ fn rows_of_every_table_lie_on_the_disk_as_they_did() {
         format: Format::Webp,
         bytes: vec![1, 2, 3],
     };
+    let kept = Kept {
+        fingerprint: [5; 32],
+        expires_at: NOW,
+        reply: KeptReply {
+            status: 201,
+            headers: vec![("location".into(), "/".into())],
+            body: b"{}".to_vec(),
+        },
+    };
     let records = [
         golden(&ACCOUNTS, &UserId(7), &account),
         golden(&USERNAMES, &"ann".into(), &UserId(7)),
@@ -253,6 +263,8 @@ fn rows_of_every_table_lie_on_the_disk_as_they_did() {
         golden(&PHOTO_OWNERS, &([3; 32], UserId(7)), &()),
         golden(&OUTBOX, &9, &ProductChange::Gone(product)),
         golden(&COUNTERS, &Counter::OrdersBy(UserId(7)), &12_u64),
+        golden(&KEPT_REPLIES, &(UserId(7), "k1".into()), &kept),
+        golden(&KEPT_BY_EXPIRY, &(NOW, (UserId(7), "k1".into())), &()),
     ];
     let tables: Vec<_> = records
         .iter()

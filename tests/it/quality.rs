@@ -21,10 +21,20 @@ fn with_search(rows: &[Row], test: impl FnOnce(&Search)) {
 
 /// The first ten, by their places in the rows.
 fn find(search: &Search, text: &str) -> Vec<usize> {
-    let filter = Filter { text: text.to_owned(), ..Filter::default() };
-    let ask = PageAsk { after: None, limit: 10 };
+    let filter = Filter {
+        text: text.to_owned(),
+        ..Filter::default()
+    };
+    let ask = PageAsk {
+        after: None,
+        limit: 10,
+    };
     let found = search.find(&filter, None, ask, false).unwrap();
-    found.page.iter().map(|place| usize::try_from(place.id).unwrap() - 1).collect()
+    found
+        .page
+        .iter()
+        .map(|place| usize::try_from(place.id).unwrap() - 1)
+        .collect()
 }
 
 /// What the prototype reached and what `cargo bench --bench search` prints, with a little room.
@@ -47,15 +57,22 @@ fn graded_queries_are_answered_well_however_they_are_typed() {
         for (typed, least) in LEAST {
             let (mut sum, mut queries) = (0.0, 0.0);
             for (query, grades) in &judgments {
-                let Some(query) = graded::typed(query, typed) else { continue };
-                let ids = find(search, &query).into_iter().filter_map(|at| rows[at].id);
+                let Some(query) = graded::typed(query, typed) else {
+                    continue;
+                };
+                let ids = find(search, &query)
+                    .into_iter()
+                    .filter_map(|at| rows[at].id);
                 let ids: Vec<u64> = ids.collect();
                 assert!(!ids.is_empty(), "{query:?} finds nothing");
                 sum += graded::ndcg_at_10(&ids, grades);
                 queries += 1.0;
             }
             let ndcg = sum / queries;
-            assert!(ndcg >= least, "{typed:?}: {ndcg:.3} of {queries} queries, {least} at least");
+            assert!(
+                ndcg >= least,
+                "{typed:?}: {ndcg:.3} of {queries} queries, {least} at least"
+            );
         }
     });
 }
@@ -70,12 +87,16 @@ fn a_product_is_found_by_what_it_is_called_however_that_is_typed() {
             let words: Vec<&str> = row.title.split(' ').filter(plain).take(3).collect();
             let title = words.join(" ");
             // Others of the same name may fill the page.
-            let alike = rows.iter().filter(|other| words.iter().all(|word| other.title.contains(word)));
+            let alike = rows
+                .iter()
+                .filter(|other| words.iter().all(|word| other.title.contains(word)));
             if words.len() < 2 || alike.count() > 5 {
                 continue;
             }
             for typed in [Typed::Whole, Typed::Cut, Typed::OneTypo] {
-                let Some(query) = graded::typed(&title, typed) else { continue };
+                let Some(query) = graded::typed(&title, typed) else {
+                    continue;
+                };
                 asked += 1;
                 met += usize::from(find(search, &query).contains(&at));
             }

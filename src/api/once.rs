@@ -1,0 +1,127 @@
+//! Safe retries: a request with an `Idempotency-Key` is done once, and answered the same however
+//! often it comes.
+
+use sha2::{Digest, Sha256};
+
+use super::fault::{Known, Problem};
+use super::route::{Route, Visit, read_body};
+use crate::http::{HeaderName, HeaderValue, Method, Reply, Request, StatusCode};
+use crate::shop::users::Account;
+use crate::store::{KeptReply, Once, Outcome};
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const KEY_MAX: usize = 255;
+
+/// A body larger than this is a photo: few are in hand at once.
+const LARGE_BYTES: usize = 1 << 20;
+
+pub const KEY_MALFORMED: Known = Known::new(
+    StatusCode::BAD_REQUEST,
+    "idempotency_key_malformed",
+    "An Idempotency-Key is 1 to 255 visible ASCII characters.",
+);
+
+pub const KEY_REUSED: Known = Known::new(
+    StatusCode::UNPROCESSABLE_ENTITY,
+    "idempotency_key_reused",
+    "This Idempotency-Key was used for another request within the last 24 hours.",
+);
+
+/// The key of a request that is to be done once: a change, by somebody who is signed in.
+pub fn key(request: &Request, account: Option<&Account>) -> Result<Option<String>, Problem> {
+    let is_change =
+        [Method::POST, Method::PATCH, Method::PUT, Method::DELETE].contains(&request.method);
+    let (true, Some(_), Some(key)) = (is_change, account, request.headers.get(KEY)) else {
+        return Ok(None);
+    };
+    let is_visible = |key: &str| key.bytes().all(|byte| byte.is_ascii_graphic());
+    match key.to_str() {
+        Ok(key) if (1..=KEY_MAX).contains(&key.len()) && is_visible(key) => {
+            Ok(Some(key.to_owned()))
+        }
+        _ => Err(Problem::new(&KEY_MALFORMED)),
+    }
+}
+
+/// Calls the row once for this key.
+pub async fn call(
+    row: &Route,
+    mut visit: Visit,
+    user: &Account,
+    key: String,
+) -> Result<Reply, Problem> {
+    let parts = visit.parts.clone();
+    // Held until the reply: bounds what bodies take.
+    let _place = match row.body_max_bytes {
+        LARGE_BYTES.. => Some(parts.photos.place()?),
+        _ => None,
+    };
+    let body = read_body(&mut visit.request, row.body_max_bytes).await?;
+    let once = Once {
+        user: user.id,
+        key,
+        fingerprint: fingerprint(&visit.request, &body),
+        now: visit.now,
+    };
+    visit.request.put_back(body);
+    let outcome = match visit.store.kept(&once)? {
+        Some(outcome) => outcome,
+        None => {
+            let store = visit.store.clone();
+            let work = |store| {
+                visit.store = store;
+                let answer = (row.call)(visit);
+                async move { kept(answer.await.unwrap_or_else(Problem::reply)) }
+            };
+            store.do_once(once, work).await?
+        }
+    };
+    match outcome {
+        Outcome::Done(reply) => sent(reply),
+        Outcome::Replayed(reply) => {
+            Ok(sent(reply)?.with(REPLAYED, HeaderValue::from_static("true")))
+        }
+        Outcome::OtherRequest => Err(Problem::new(&KEY_REUSED)),
+    }
+}
+
+/// Method, path, query and body: what makes a request the same.
+fn fingerprint(request: &Request, body: &[u8]) -> [u8; 32] {
+    let path = request.path.trim_end_matches('/');
+    let mut digest = Sha256::new();
+    for part in [request.method.as_str(), path, &request.query] {
+        digest.update(part);
+        digest.update([0]); // In none of them.
+    }
+    digest.update(body);
+    digest.finalize().into()
+}
+
+fn kept(reply: Reply) -> KeptReply {
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    KeptReply {
+        status: reply.status.as_u16(),
+        headers: reply.headers.iter().filter_map(header).collect(),
+        body: reply.body.to_vec(),
+    }
+}
+
+fn sent(kept: KeptReply) -> Result<Reply, Problem> {
+    let KeptReply {
+        status,
+        headers,
+        body,
+    } = kept;
+    let status = StatusCode::from_u16(status).map_err(|error| Problem::internal(&error))?;
+    let mut reply = Reply::empty(status);
+    reply.body = body.into();
+    for (name, value) in headers {
+        let name = HeaderName::try_from(name).map_err(|error| Problem::internal(&error))?;
+        let value = HeaderValue::try_from(value).map_err(|error| Problem::internal(&error))?;
+        reply = reply.with(name, value);
+    }
+    Ok(reply)
+}
