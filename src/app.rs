@@ -78,6 +78,17 @@ impl App {
         Self::open_in(Folder::hold_existing(data_dir)?, cache_bytes, doing)
     }
 
+    /// Opens a shop to look at it; nothing of it is changed.
+    pub fn open_read_only(data_dir: &Path, cache_bytes: usize) -> Result<Self, AppError> {
+        let folder = Folder::hold_existing(data_dir)?;
+        let store = Store::open_read_only(&folder, cache_bytes)?;
+        Ok(Self {
+            store,
+            search: OnceLock::new(),
+            folder,
+        })
+    }
+
     fn open_in(folder: Folder, cache_bytes: usize, doing: &str) -> Result<Self, AppError> {
         if let Err(error) = folder.sign(doing) {
             tracing::warn!(%error, "the lock file can't say who holds the folder");

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     match cli::run(&CommandLine::parse()) {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::WithRefusals) => ExitCode::FAILURE,
+        Ok(Ended::WithFindings) => EX_DATAERR.into(),
         Ok(Ended::CutShort) => ENDED_BY_SIGNAL.into(),
         Err(error) => {
             say(&error);

@@ -77,6 +77,8 @@ pub enum Command {
     Export(Export),
     /// Build the search index anew; the shop does so by itself when it must
     Reindex,
+    /// Check every record, what must agree across tables, and the search index; changes nothing
+    Doctor,
 }
 
 #[derive(Debug, Args)]

@@ -65,17 +65,16 @@ pub async fn call(
         now: visit.now,
     };
     visit.request.put_back(body);
-    let outcome = match visit.store.kept(&once)? {
-        Some(outcome) => outcome,
-        None => {
-            let store = visit.store.clone();
-            let work = |store| {
-                visit.store = store;
-                let answer = (row.call)(visit);
-                async move { kept(answer.await.unwrap_or_else(Problem::reply)) }
-            };
-            store.do_once(once, work).await?
-        }
+    let outcome = if let Some(outcome) = visit.store.kept(&once)? {
+        outcome
+    } else {
+        let store = visit.store.clone();
+        let work = |store| {
+            visit.store = store;
+            let answer = (row.call)(visit);
+            async move { kept(&answer.await.unwrap_or_else(Problem::reply)) }
+        };
+        store.do_once(once, work).await?
     };
     match outcome {
         Outcome::Done(reply) => sent(reply),
@@ -98,7 +97,7 @@ fn fingerprint(request: &Request, body: &[u8]) -> [u8; 32] {
     digest.finalize().into()
 }
 
-fn kept(reply: Reply) -> KeptReply {
+fn kept(reply: &Reply) -> KeptReply {
     let header = |(name, value): (&HeaderName, &HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
     };

@@ -2,6 +2,7 @@
 
 mod admin;
 mod demo;
+mod doctor;
 mod export;
 mod import;
 mod logs;
@@ -20,6 +21,8 @@ pub enum Ended {
     Well,
     /// Done, but for rows that were refused and named.
     WithRefusals,
+    /// What was looked at is not as it should be.
+    WithFindings,
     /// A second signal came while the shop was closing.
     CutShort,
 }
@@ -39,6 +42,7 @@ pub fn run(line: &CommandLine) -> anyhow::Result<Ended> {
             Command::Import(asked) => import::import(line, asked).await,
             Command::Export(asked) => export::export(line, asked).await,
             Command::Reindex => reindex::reindex(line).await,
+            Command::Doctor => doctor::doctor(line).await,
         }
     })?
 }

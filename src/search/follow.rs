@@ -6,8 +6,8 @@
 //! without a commit of the index for each write. Kept changes have two generations: the young one
 //! takes in, the old one is on its way to the disk and still searched.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tantivy::TantivyError;
 
 use super::disk::{BuildError, Change, DiskIndex, Segments, Unusable};
-use super::part::Part;
+use super::part::{Part, cents};
 use super::schema::Progress;
 use crate::causes::causes;
 use crate::shop::ids::ProductId;
@@ -315,6 +315,44 @@ impl Follower {
         state.old = Generation::default();
         Ok(())
     }
+}
+
+/// Findings told one by one.
+const TOLD_MAX: usize = 20;
+
+/// What is wrong with an index: damage, or products that it knows otherwise than the store.
+pub fn check(folder: &Path, store: &Store) -> Result<Vec<String>, StoreError> {
+    let (disk, sequence) = match DiskIndex::open(folder, store.identity()?) {
+        Ok(opened) => opened,
+        // Nothing is amiss: the next start builds it.
+        Err(Unusable::Missing) => return Ok(Vec::new()),
+        Err(unusable) => return Ok(vec![unusable.to_string()]),
+    };
+    if sequence != store.last_change()? {
+        return Ok(Vec::new()); // It has some catching up to do, and will at the next start.
+    }
+    let segments = match disk.segments(&[]) {
+        Ok(segments) => segments,
+        Err(error) => return Ok(vec![causes(&error)]),
+    };
+    let mut known = BTreeMap::new();
+    for part in segments.iter().filter_map(|(_, part)| part.as_ref()) {
+        known.extend(part.alive_rows());
+    }
+    let mut findings = Vec::new();
+    store.each_product(|listed| {
+        let product = listed.product;
+        let row = (product.category, cents(&product), product.created_at);
+        match known.remove(&product.id) {
+            Some(known) if known == row => {}
+            Some(_) => findings.push(format!("product {} is in it as it was", product.id.0)),
+            None => findings.push(format!("product {} is missing", product.id.0)),
+        }
+        Ok::<_, StoreError>(())
+    })?;
+    findings.extend(known.keys().map(|id| format!("product {} is in it and not in the shop", id.0)));
+    findings.truncate(TOLD_MAX);
+    Ok(findings)
 }
 
 fn each_change(changes: Changes) -> impl Iterator<Item = Change> {

@@ -111,6 +111,11 @@ impl Search {
         Ok(built(&follower))
     }
 
+    /// What is wrong with the index of a shop that is closed; changes nothing.
+    pub fn check(data_dir: &Path, store: &Store) -> Result<Vec<String>, StoreError> {
+        follow::check(&data_dir.join(FOLDER), store)
+    }
+
     /// Removes the index, so that the next start builds it anew.
     pub fn forget(data_dir: &Path) -> io::Result<()> {
         match fs::remove_dir_all(data_dir.join(FOLDER)) {

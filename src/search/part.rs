@@ -249,6 +249,15 @@ impl Part {
         self.dead[doc as usize]
     }
 
+    /// What is known of each product that is not hidden.
+    pub fn alive_rows(&self) -> impl Iterator<Item = (ProductId, (CategoryId, i64, Timestamp))> {
+        let columns = &self.columns;
+        (0..self.docs()).filter(|at| !self.dead[*at]).map(|at| {
+            let row = (columns.categories[at], columns.price_cents[at], columns.created_at[at]);
+            (columns.ids[at], row)
+        })
+    }
+
     /// Products here, hidden ones too.
     pub fn docs(&self) -> usize {
         self.dead.len()

@@ -1,10 +1,11 @@
 //! The store's file: made private, opened strictly, let go of safely.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{Database, ReadTransaction, StorageBackend, WriteTransaction};
@@ -32,6 +33,20 @@ pub fn file(path: PathBuf) -> Medium {
             rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
         }
         Ok(Box::new(Plain(file)))
+    })
+}
+
+/// A file that is only read: what redb writes when it opens one stays in memory.
+pub fn read_only(path: PathBuf) -> Medium {
+    Box::new(move || {
+        let file = File::open(&path)?;
+        Ok(Box::new(Overlaid {
+            overlay: Mutex::new(Overlay {
+                len: file.metadata()?.len(),
+                pages: BTreeMap::new(),
+            }),
+            file,
+        }))
     })
 }
 
@@ -117,6 +132,104 @@ impl StorageBackend for Plain {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.0.write_all_at(data, offset)
     }
+}
+
+/// A file with what was written over it, which never reaches it.
+#[derive(Debug)]
+struct Overlaid {
+    file: File,
+    overlay: Mutex<Overlay>,
+}
+
+#[derive(Debug)]
+struct Overlay {
+    len: u64,
+    /// By their places in the file.
+    pages: BTreeMap<u64, Vec<u8>>,
+}
+
+const OVERLAY_PAGE_LEN: usize = 4_096;
+const OVERLAY_PAGE: u64 = OVERLAY_PAGE_LEN as u64;
+
+impl Overlaid {
+    /// A page as it is in the file; zeros beyond its end.
+    fn page(&self, at: u64) -> io::Result<Vec<u8>> {
+        let mut page = vec![0; OVERLAY_PAGE_LEN];
+        let mut filled = 0;
+        while filled < page.len() {
+            match self.file.read_at(&mut page[filled..], at + filled as u64)? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        Ok(page)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Overlay> {
+        self.overlay.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StorageBackend for Overlaid {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.lock().len)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let overlay = self.lock();
+        if offset + out.len() as u64 > overlay.len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        for (number, byte) in pages_of(offset, out.len()) {
+            let page = match overlay.pages.get(&number) {
+                Some(page) => page.clone(),
+                None => self.page(number)?,
+            };
+            let (from, to, length) = byte;
+            out[to..to + length].copy_from_slice(&page[from..from + length]);
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.lock().len = len;
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut overlay = self.lock();
+        for (number, (from, to, length)) in pages_of(offset, data.len()) {
+            if !overlay.pages.contains_key(&number) {
+                let page = self.page(number)?;
+                overlay.pages.insert(number, page);
+            }
+            let page = overlay.pages.entry(number).or_default();
+            page[from..from + length].copy_from_slice(&data[to..to + length]);
+        }
+        Ok(())
+    }
+}
+
+/// The pages that a stretch of the file lies on: where each begins, and which of its bytes are
+/// which of the stretch, how many.
+fn pages_of(offset: u64, length: usize) -> impl Iterator<Item = (u64, (usize, usize, usize))> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        if done == length {
+            return None;
+        }
+        let at = offset + done as u64;
+        let number = at - at % OVERLAY_PAGE;
+        let from = usize::try_from(at - number).expect("below a page");
+        let here = (OVERLAY_PAGE_LEN - from).min(length - done);
+        let piece = (number, (from, done, here));
+        done += here;
+        Some(piece)
+    })
 }
 
 /// What a handle sees of its medium: everything, until it is retired.

@@ -17,8 +17,11 @@ mod products;
 mod sessions;
 mod tables;
 mod users;
+mod verify;
 mod writer;
 
+#[cfg(test)]
+mod crash;
 #[cfg(test)]
 mod tests;
 
@@ -39,7 +42,9 @@ pub use outbox::Changes;
 pub use pages::{Page, PageAsk, Place};
 pub use products::{ImportRow, ListedCategory, ListedProduct};
 pub use users::SignIn;
+pub use verify::{Finding, Findings, Verified};
 
+use crate::causes::causes;
 use crate::shop::time::Timestamp;
 use crate::shop::users::{Newcomer, Taken};
 use disk::{Handle, Medium};
@@ -67,6 +72,8 @@ struct Shared {
     /// `None` once the store is closed.
     handle: ArcSwapOption<Handle>,
     is_writable: AtomicBool,
+    #[cfg(test)]
+    flaws: crash::Flaws,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -86,7 +93,7 @@ pub enum StoreError {
     /// A failed commit may still be there after reopening.
     #[error("whether it was written is unknown")]
     Unsure(#[source] Cause),
-    #[error("the store could not be opened")]
+    #[error("the store could not be opened; `electron-market doctor` tells what is wrong with it, and a backup is put back with `electron-market restore`")]
     Opening(#[source] Cause),
     #[error("the store could not be read")]
     Reading(#[source] Cause),
@@ -129,6 +136,15 @@ impl StoreError {
         Self::Missing { table, key }
     }
 
+    /// One record is damaged or missing; the others may be sound.
+    fn is_of_record(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Missing { .. })
+    }
+
+    fn with_causes(&self) -> String {
+        causes(self)
+    }
+
     /// redb itself failed, and refuses writes until it is reopened.
     fn is_storage(&self) -> bool {
         matches!(
@@ -166,12 +182,19 @@ impl Store {
         Self::open_on(disk::file(path), cache_bytes)
     }
 
+    /// Opens the shop in a folder to look at it: its file stays as it is.
+    pub fn open_read_only(folder: &Folder, cache_bytes: usize) -> Result<Self, StoreError> {
+        Self::open_on(disk::read_only(folder.path().join(FILE_NAME)), cache_bytes)
+    }
+
     fn open_on(medium: Medium, cache_bytes: usize) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
             medium,
             cache_bytes,
             handle: ArcSwapOption::empty(),
             is_writable: AtomicBool::new(true),
+            #[cfg(test)]
+            flaws: crash::Flaws::default(),
             writer: Mutex::new(None),
         });
         let handle = shared.open()?;

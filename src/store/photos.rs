@@ -7,7 +7,7 @@ use crate::shop::photos::Photo;
 use crate::shop::users::Account;
 
 /// A photo's name as a key of fixed length.
-fn key_of(name: &str) -> Result<PhotoKey, StoreError> {
+pub(super) fn key_of(name: &str) -> Result<PhotoKey, StoreError> {
     let digits = name.split('.').next().unwrap_or_default().as_bytes();
     let key = digits.try_into();
     key.map_err(|_| StoreError::missing(PHOTOS.name, name.as_bytes()))

@@ -115,6 +115,8 @@ pub const NAMES: [&str; 25] = [
     KEPT_BY_EXPIRY.name,
 ];
 
+const _: () = assert!(NAMES.len() == 25, "`Snapshot::TABLES` says so");
+
 /// A kept number: how many rows a list has, or the last id given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
@@ -392,6 +394,33 @@ impl Snapshot {
     }
 }
 
+/// Rows by their keys as they lie on the disk, what can't be read as an error.
+pub type RawRows<R> = Vec<(Vec<u8>, Result<R, StoreError>)>;
+
+impl Snapshot {
+    pub const TABLES: u8 = 25;
+
+    /// Rows after a key with their keys as they lie on the disk, a bounded number; a record that
+    /// can't be read is an error in its place.
+    pub fn raw<K: Key, R: DeserializeOwned>(
+        &self,
+        rows: &Rows<K, R>,
+        after: Option<&[u8]>,
+        max: usize,
+    ) -> Result<RawRows<R>, StoreError> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self
+            .table(rows.kind.table)?
+            .range::<&[u8]>((start, Bound::Unbounded))?;
+        let read = |entry: Entry<'_>| {
+            let (key, record) = entry?;
+            let row = decode(rows, key.value(), record.value());
+            Ok((key.value().to_vec(), row))
+        };
+        range.take(max).map(read).collect()
+    }
+}
+
 impl Read for Snapshot {
     type Table = ReadOnlyTable<Bytes, Bytes>;
 
@@ -407,6 +436,8 @@ pub struct Transaction<'t> {
     txn: &'t WriteTransaction,
     tables: [OnceCell<Table<'t, Bytes, Bytes>>; NAMES.len()],
     writes: u64,
+    #[cfg(test)]
+    pub forgets_replies: bool,
 }
 
 impl<'t> Transaction<'t> {
@@ -415,6 +446,8 @@ impl<'t> Transaction<'t> {
             txn,
             tables: [const { OnceCell::new() }; NAMES.len()],
             writes: 0,
+            #[cfg(test)]
+            forgets_replies: false,
         }
     }
 

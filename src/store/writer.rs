@@ -141,6 +141,10 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
     };
     let mut fates = Vec::with_capacity(asks.len());
     let mut tx = Transaction::new(&txn);
+    #[cfg(test)]
+    {
+        tx.forgets_replies = shared.flaws.forgets_replies.load(Ordering::SeqCst);
+    }
     for ask in &mut asks {
         let before = tx.writes();
         let fate = match catch_unwind(AssertUnwindSafe(|| ask.run(&mut tx))) {
@@ -179,6 +183,13 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
 
     let wrote = tx.writes() > 0;
     drop(tx);
+    #[cfg(test)]
+    if shared.flaws.answers_early.load(Ordering::SeqCst) {
+        for (ask, fate) in asks.drain(..).zip(fates.drain(..)) {
+            ask.answer(fate);
+        }
+        thread::sleep(Duration::from_millis(2)); // Long enough to be heard.
+    }
     // A batch of refusals has nothing to make durable.
     let committed = if wrote {
         txn.commit().map_err(StoreError::unsure)

@@ -9,6 +9,7 @@ mod shop;
 mod cart;
 mod cli;
 mod comments;
+mod crash;
 mod finding;
 mod lists;
 mod orders;

@@ -148,32 +148,33 @@ impl Shop {
     }
 
     pub fn ask(&self, ask: Ask) -> Heard {
+        let said = format!("{} {}", ask.method, ask.path);
+        self.send(ask).unwrap_or_else(|e| panic!("{said}: {e}\n{}", self.process().stderr()))
+    }
+
+    /// The same where the shop may be gone: then nothing is heard.
+    pub fn try_ask(&self, ask: Ask) -> Option<Heard> {
+        self.send(ask).ok()
+    }
+
+    fn send(&self, ask: Ask) -> Result<Heard, ureq::Error> {
         let url = format!("http://127.0.0.1:{}{}", self.port, ascii_path(&ask.path));
         let mut request = Request::builder().method(&*ask.method).uri(url);
         for (name, value) in &ask.headers {
             request = request.header(name, value);
         }
-        let chunked = ask
-            .headers
-            .iter()
-            .any(|(name, _)| name == "Transfer-Encoding");
+        let chunked = ask.headers.iter().any(|(name, _)| name == "Transfer-Encoding");
         if let (Some(body), false) = (&ask.body, chunked) {
             // The client sends the body of a DELETE only if its length is said.
             request = request.header("Content-Length", body.len());
         }
         let reply = match ask.body {
-            Some(body) => self.agent.run(request.body(body).unwrap()),
-            None => self.agent.run(request.body(()).unwrap()),
+            Some(body) => self.agent.run(request.body(body).unwrap())?,
+            None => self.agent.run(request.body(()).unwrap())?,
         };
-        let log = || self.process().stderr();
-        let reply = reply.unwrap_or_else(|e| panic!("{} {}: {e}\n{}", ask.method, ask.path, log()));
         let (head, mut body) = reply.into_parts();
-        let body = body.with_config().limit(64 << 20).read_to_vec().unwrap();
-        Heard {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body,
-        }
+        let body = body.with_config().limit(64 << 20).read_to_vec()?;
+        Ok(Heard { status: head.status.as_u16(), headers: head.headers, body })
     }
 
     /// Sends bytes no well-behaved client would; hands back all that came until the connection was closed.
