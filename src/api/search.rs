@@ -226,7 +226,7 @@ impl Refuse for SearchError {
         match self {
             Self::NotReady | Self::TooSlow => Problem::new(&BUSY),
             Self::Store(error) => error.into(),
-            error @ (Self::Follow(_) | Self::Rank(_)) => Problem::internal(&error),
+            error @ Self::Follow(_) => Problem::internal(&error),
         }
     }
 }
@@ -307,6 +307,9 @@ struct Envelope {
     suggestion: Option<String>,
 }
 
+/// Categories in the header, the fullest: 30 characters of six bytes each and a count, 10 KiB.
+const HEADER_CATEGORIES_MAX: usize = 40;
+
 const FACETS: HeaderName = HeaderName::from_static("x-facets");
 const SUGGESTION: HeaderName = HeaderName::from_static("x-suggestion");
 
@@ -331,7 +334,14 @@ impl Output for Hits {
             return paged(wire::json(StatusCode::OK, &body), request, next, total);
         }
         let mut reply = Listing(page).reply(request);
-        let facets = facets.and_then(|facets| serde_json::to_string(&facets).ok());
+        let facets = facets.and_then(|mut facets| {
+            // A header has an end; the envelope has them all.
+            facets
+                .category
+                .iter_mut()
+                .for_each(|rows| rows.truncate(HEADER_CATEGORIES_MAX));
+            serde_json::to_string(&facets).ok()
+        });
         if let Some(facets) = facets.and_then(|json| HeaderValue::try_from(ascii(&json)).ok()) {
             reply = reply.with(FACETS, facets);
         }
@@ -353,7 +363,7 @@ impl Output for Hits {
         let mut headers = list.headers;
         headers.push((
             "X-Facets",
-            "With `facets`: the counts, as the envelope has them, in JSON of ASCII alone.",
+            "With `facets`: the counts as the envelope has them, of the 40 fullest categories, in JSON of ASCII alone.",
         ));
         headers.push((
             "X-Suggestion",

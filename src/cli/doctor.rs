@@ -50,7 +50,9 @@ fn tell(records: u64, findings: &[String], more: usize, index: &[String]) {
         );
     }
     if !index.is_empty() {
-        println!("The search index is made of the store: `electron-market reindex` builds it anew.");
+        println!(
+            "The search index is made of the store: `electron-market reindex` builds it anew."
+        );
     }
     if findings.is_empty() && index.is_empty() {
         println!("{records} records are sound and agree, and so does the search index.");

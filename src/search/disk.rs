@@ -51,6 +51,23 @@ pub enum BuildError {
     Index(#[from] TantivyError),
 }
 
+/// Removes what is in a folder, and not the folder, which may be a mount of its own.
+fn empty(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            fs::remove_dir_all(path)?;
+        } else {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
 /// A change of the index.
 pub enum Change {
     Put(Product),
@@ -60,7 +77,7 @@ pub enum Change {
 impl DiskIndex {
     /// Opens the index that follows this store, every file's checksum verified, and says how far
     /// it has come.
-    pub fn open(folder: &Path, store: u64) -> Result<(Self, u64), Unusable> {
+    pub fn open(folder: &Path, store: u64) -> Result<(Self, Progress), Unusable> {
         if !folder.join("meta.json").exists() {
             return Err(Unusable::Missing);
         }
@@ -69,7 +86,7 @@ impl DiskIndex {
         opened.unwrap_or_else(|_| Err(Unusable::Damaged("reading them panicked".into())))
     }
 
-    fn open_sound(folder: &Path, store: u64) -> Result<(Self, u64), Unusable> {
+    fn open_sound(folder: &Path, store: u64) -> Result<(Self, Progress), Unusable> {
         let index = Index::open_in_dir(folder)?;
         let damaged = index.validate_checksum()?;
         if !damaged.is_empty() {
@@ -80,17 +97,14 @@ impl DiskIndex {
         let progress: Option<Progress> = payload.parse().ok();
         let progress =
             progress.filter(|progress| progress.is_of(store) && index.schema() == schema);
-        let sequence = progress.ok_or(Unusable::Foreign)?.sequence;
+        let progress = progress.ok_or(Unusable::Foreign)?;
         schema::register_tokenizer(&index);
-        Ok((Self { index, fields }, sequence))
+        Ok((Self { index, fields }, progress))
     }
 
     /// An empty index in the place of whatever is there.
     pub fn create(folder: &Path) -> Result<Self, BuildError> {
-        match fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            Ok(()) | Err(_) => {}
-        }
+        empty(folder)?;
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)

@@ -7,6 +7,7 @@
 //! takes in, the old one is on its way to the disk and still searched.
 
 use std::collections::{BTreeMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock};
@@ -42,6 +43,12 @@ pub enum FollowError {
     Build(#[from] BuildError),
     #[error("the index can't be written or read")]
     Index(#[from] TantivyError),
+    #[error("the store has forgotten what changed since the index was written")]
+    Forgotten,
+    #[error("the index is damaged")]
+    Damaged,
+    #[error("the follower panicked")]
+    Panicked,
 }
 
 pub struct Follower {
@@ -111,7 +118,10 @@ impl Follower {
     /// Follows until told to stop.
     pub fn run(&self) {
         loop {
-            match self.open().and_then(|disk| self.keep_up(&disk)) {
+            let followed = catch_unwind(AssertUnwindSafe(|| {
+                self.open().and_then(|disk| self.keep_up(&disk))
+            }));
+            match followed.unwrap_or(Err(FollowError::Panicked)) {
                 Ok(()) | Err(FollowError::Store(StoreError::Closing)) => return,
                 Err(error) => {
                     self.is_ready.store(false, Ordering::SeqCst);
@@ -141,13 +151,18 @@ impl Follower {
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
+    fn progress(&self, sequence: u64) -> Result<Progress, FollowError> {
+        let mark = self.store.mark_of(sequence)?.unwrap_or_default();
+        Ok(Progress::new(self.store.identity()?, sequence, mark))
+    }
+
     /// Opens the index, or builds it anew, and brings it up to date with the store.
     pub fn open(&self) -> Result<DiskIndex, FollowError> {
         let store = self.store.identity()?;
         let (disk, sequence) = match DiskIndex::open(&self.folder, store) {
-            Ok((disk, sequence)) => match self.write_missed(&disk, store, sequence)? {
+            Ok((disk, progress)) => match self.write_missed(&disk, progress)? {
                 Some(sequence) => (disk, sequence),
-                None => self.build("it is too far behind")?,
+                None => self.build("the store forgot what changed since, or was put back")?,
             },
             Err(Unusable::Missing) => self.build("there is none yet")?,
             Err(unusable) => self.build(&unusable.to_string())?,
@@ -174,7 +189,7 @@ impl Follower {
         self.built[1].store(products, Ordering::Relaxed);
         let disk = DiskIndex::create(&self.folder)?;
         let sequence = self.store.last_change()?;
-        let progress = Progress::new(self.store.identity()?, sequence);
+        let progress = self.progress(sequence)?;
         let mut done = 0_u64;
         disk.write(progress, true, |write| {
             // Products that change meanwhile are put in as they are and met again as changes.
@@ -183,6 +198,9 @@ impl Follower {
                 self.built[0].store(done, Ordering::Relaxed);
                 if done.is_multiple_of(20_000) {
                     tracing::info!("{done} of {products} products are in the search index");
+                }
+                if *self.stopping.lock().unwrap_or_else(PoisonError::into_inner) {
+                    return Err(StoreError::Closing.into()); // The next start begins again.
                 }
                 write(Change::Put(listed.product))
             })
@@ -197,23 +215,22 @@ impl Follower {
     fn write_missed(
         &self,
         disk: &DiskIndex,
-        store: u64,
-        mut sequence: u64,
+        progress: Progress,
     ) -> Result<Option<u64>, FollowError> {
+        let mut sequence = progress.sequence;
         let last = self.store.last_change()?;
-        if sequence == last {
+        // A store that was put back has no such change, or another one of that number.
+        if sequence > 0 && self.store.mark_of(sequence)? != Some(progress.mark) {
+            return Ok(None);
+        }
+        if sequence >= last {
             return Ok(Some(sequence));
         }
-        if sequence > last {
-            return Ok(None); // The store was put back to an earlier day.
-        }
         tracing::info!(missed = last - sequence, "the search index catches up");
-        let mut is_known = true;
-        disk.write(Progress::new(store, last), true, |write| {
+        let written = disk.write(self.progress(last)?, true, |write| {
             while sequence < last {
                 let Some(changes) = self.store.changes_after(sequence, TAKEN_AT_ONCE)? else {
-                    is_known = false;
-                    return Ok(());
+                    return Err(FollowError::Forgotten); // Nothing of this is committed.
                 };
                 sequence = changes.last;
                 for change in each_change(changes) {
@@ -221,14 +238,21 @@ impl Follower {
                 }
             }
             Ok::<_, FollowError>(())
-        })?;
-        // The store may have gone on: what came after `last` is met again, which does no harm.
-        Ok(is_known.then_some(last))
+        });
+        match written {
+            // The store may have gone on: what came after `last` is met again, which does no harm.
+            Ok(()) => Ok(Some(last)),
+            Err(FollowError::Forgotten) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn keep_up(&self, disk: &DiskIndex) -> Result<(), FollowError> {
         loop {
             let is_stopping = self.wait(COMMIT_EVERY);
+            if !self.is_ready.load(Ordering::SeqCst) {
+                return Err(FollowError::Damaged); // A search met it; look at all of it.
+            }
             self.catch_up(u64::MAX)?;
             self.commit(disk)?;
             if is_stopping {
@@ -256,8 +280,9 @@ impl Follower {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
             let Some(changes) = self.store.changes_after(state.sequence, TAKEN_AT_ONCE)? else {
                 drop(state);
-                // The outbox forgot: the next look at the index finds it too far behind.
-                return Err(StoreError::Bug.into());
+                // The next look at the index finds it too far behind, and builds it anew.
+                self.is_ready.store(false, Ordering::SeqCst);
+                return Err(FollowError::Forgotten);
             };
             let sequence = changes.last;
             for change in each_change(changes) {
@@ -284,7 +309,7 @@ impl Follower {
             let known: Vec<_> = state.segments.iter().map(|(id, _)| *id).collect();
             (ids, state.sequence, known)
         };
-        let progress = Progress::new(self.store.identity()?, sequence);
+        let progress = self.progress(sequence)?;
         disk.write(progress, false, |write| {
             for id in ids {
                 // As it is now, which may be later than `sequence`: then it is met again.
@@ -322,13 +347,13 @@ const TOLD_MAX: usize = 20;
 
 /// What is wrong with an index: damage, or products that it knows otherwise than the store.
 pub fn check(folder: &Path, store: &Store) -> Result<Vec<String>, StoreError> {
-    let (disk, sequence) = match DiskIndex::open(folder, store.identity()?) {
+    let (disk, progress) = match DiskIndex::open(folder, store.identity()?) {
         Ok(opened) => opened,
         // Nothing is amiss: the next start builds it.
         Err(Unusable::Missing) => return Ok(Vec::new()),
         Err(unusable) => return Ok(vec![unusable.to_string()]),
     };
-    if sequence != store.last_change()? {
+    if progress.sequence != store.last_change()? {
         return Ok(Vec::new()); // It has some catching up to do, and will at the next start.
     }
     let segments = match disk.segments(&[]) {
@@ -350,7 +375,11 @@ pub fn check(folder: &Path, store: &Store) -> Result<Vec<String>, StoreError> {
         }
         Ok::<_, StoreError>(())
     })?;
-    findings.extend(known.keys().map(|id| format!("product {} is in it and not in the shop", id.0)));
+    findings.extend(
+        known
+            .keys()
+            .map(|id| format!("product {} is in it and not in the shop", id.0)),
+    );
     findings.truncate(TOLD_MAX);
     Ok(findings)
 }

@@ -16,6 +16,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::Ordering as Atomic;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,8 +58,6 @@ pub enum SearchError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Follow(#[from] FollowError),
-    #[error(transparent)]
-    Rank(RankError),
 }
 
 /// How far a build of the index has come, in products.
@@ -162,6 +161,28 @@ impl Search {
         if !self.is_ready() || !self.follower.catch_up_soon()? {
             return Err(SearchError::NotReady);
         }
+        let searched = catch_unwind(AssertUnwindSafe(|| {
+            self.rank(words, filter, ordering, ask, facets)
+        }));
+        match searched {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(RankError::TooSlow)) => Err(SearchError::TooSlow),
+            // Its files are not what they were: scan meanwhile, and have it looked at.
+            Ok(Err(RankError::Index(_))) | Err(_) => {
+                self.follower.is_ready.store(false, Atomic::SeqCst);
+                Err(SearchError::NotReady)
+            }
+        }
+    }
+
+    fn rank(
+        &self,
+        words: &[String],
+        filter: &Filter,
+        ordering: Option<Ordering>,
+        ask: PageAsk,
+        facets: bool,
+    ) -> Result<Found, RankError> {
         let state = self
             .follower
             .state
@@ -176,10 +197,7 @@ impl Search {
             facets,
             deadline: Instant::now() + DEADLINE,
         };
-        rank::search(&state.parts(), &self.synonyms, &asked).map_err(|error| match error {
-            RankError::TooSlow => SearchError::TooSlow,
-            error @ RankError::Index(_) => SearchError::Rank(error),
-        })
+        rank::search(&state.parts(), &self.synonyms, &asked)
     }
 
     /// Memory of the index beside its mapped files, about.

@@ -253,7 +253,11 @@ impl Part {
     pub fn alive_rows(&self) -> impl Iterator<Item = (ProductId, (CategoryId, i64, Timestamp))> {
         let columns = &self.columns;
         (0..self.docs()).filter(|at| !self.dead[*at]).map(|at| {
-            let row = (columns.categories[at], columns.price_cents[at], columns.created_at[at]);
+            let row = (
+                columns.categories[at],
+                columns.price_cents[at],
+                columns.created_at[at],
+            );
             (columns.ids[at], row)
         })
     }

@@ -155,6 +155,8 @@ fn matches_of_word(
     // A piece of a text can only break words at its ends: `b c` of `usb cable`.
     let is_short = !alone && word.chars().nth(2).is_none();
     let vocabulary = &part.vocabulary;
+    let pair =
+        |(first, second): (&str, &str)| Some((vocabulary.find(first)?, vocabulary.find(second)?));
     let mut found = Vec::new();
     vocabulary.containing(word, |term, place| match place {
         WordPlace::Whole => found.push((term, EXACT)),
@@ -167,12 +169,8 @@ fn matches_of_word(
         WordPlace::Inside if !is_short => found.push((term, SUBSTRING)),
         WordPlace::Beginning | WordPlace::End | WordPlace::BothEnds | WordPlace::Inside => {}
     });
-    let is_unknown = found.is_empty();
     for other in words::other_numbers(word) {
         found.extend(vocabulary.find(&other).map(|term| (term, EXACT)));
-    }
-    for other in synonyms.of(word) {
-        found.extend(vocabulary.find(other).map(|term| (term, PREFIX)));
     }
     let before = at
         .checked_sub(1)
@@ -181,17 +179,25 @@ fn matches_of_word(
     for joined in before.iter().chain(&after) {
         found.extend(vocabulary.find(joined).map(|term| (term, PREFIX)));
     }
+    let mut pairs = Vec::new();
+    for said in [Some(word), before.as_deref(), after.as_deref()]
+        .into_iter()
+        .flatten()
+    {
+        for other in synonyms.of(said) {
+            match &other[..] {
+                [word] => found.extend(vocabulary.find(word).map(|term| (term, PREFIX))),
+                [first, second] => pairs.extend(pair((first, second))),
+                _ => {}
+            }
+        }
+    }
     if with_typos {
         let typos = words::typos_forgiven(word);
         vocabulary.near(word, typos, |term| found.push((term, TYPO)));
     }
-    let pair =
-        |(first, second): (&str, &str)| Some((vocabulary.find(first)?, vocabulary.find(second)?));
-    let mut pairs: Vec<_> = words::name_and_number(word)
-        .and_then(pair)
-        .into_iter()
-        .collect();
-    if with_typos && is_unknown {
+    pairs.extend(words::name_and_number(word).and_then(pair));
+    if with_typos {
         pairs.extend(words::halves(word).filter_map(pair));
     }
     Matches::new(found, pairs)
@@ -219,6 +225,17 @@ struct Scratch {
     found: Vec<Doc>,
 }
 
+impl Scratch {
+    /// After a search that failed half-way.
+    fn clean(&mut self) {
+        for doc in self.touched.drain(..).chain(self.found.drain(..)) {
+            if let Some(tally) = self.tallies.get_mut(doc as usize) {
+                *tally = Tally::default();
+            }
+        }
+    }
+}
+
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
@@ -234,6 +251,7 @@ fn evaluate(
     let mut matched = 0;
     SCRATCH
         .with_borrow_mut(|scratch| {
+            scratch.clean();
             for (part, matches) in parts.iter().zip(matches) {
                 if asked.words.is_empty() {
                     for doc in (0..).take(part.docs()).filter(|doc| !part.is_dead(*doc)) {
@@ -433,7 +451,10 @@ impl Statistics {
 /// The page being filled: the best places met so far, worst on top.
 struct Page<'a> {
     asked: &'a Asked<'a>,
+    after: Option<Place>,
     best: BinaryHeap<Place>,
+    /// Every place, where a walk by relevance goes on: see `end`.
+    all: Vec<Place>,
     has_more: bool,
     total: u64,
     facets: Facets,
@@ -443,7 +464,9 @@ impl<'a> Page<'a> {
     fn new(asked: &'a Asked<'a>) -> Self {
         Self {
             asked,
+            after: asked.after,
             best: BinaryHeap::new(),
+            all: Vec::new(),
             has_more: false,
             total: 0,
             facets: Facets::default(),
@@ -477,7 +500,19 @@ impl<'a> Page<'a> {
         };
         let id = columns.ids[at].0;
         let place = Place { rank, id };
-        if self.asked.after.is_some_and(|after| place <= after) {
+        if self.goes_on_by_relevance() {
+            self.all.push(place);
+        } else {
+            self.put(place);
+        }
+    }
+
+    fn goes_on_by_relevance(&self) -> bool {
+        self.asked.ordering.is_none() && self.asked.after.is_some()
+    }
+
+    fn put(&mut self, place: Place) {
+        if self.after.is_some_and(|after| place <= after) {
             return;
         }
         if self.best.len() < self.asked.limit {
@@ -498,7 +533,17 @@ impl<'a> Page<'a> {
         filter.admits_kind(category, part.columns.price(doc))
     }
 
-    fn end(self) -> Found {
+    /// Scores move with every write, so a walk by relevance goes on after where its last product
+    /// stands now, not where it stood.
+    fn end(mut self) -> Found {
+        let all = std::mem::take(&mut self.all);
+        let last = self.after.map(|after| after.id);
+        if let Some(place) = all.iter().find(|place| Some(place.id) == last) {
+            self.after = Some(*place);
+        }
+        for place in all {
+            self.put(place);
+        }
         Found {
             page: self.best.into_sorted_vec(),
             has_more: self.has_more,

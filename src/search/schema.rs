@@ -139,14 +139,17 @@ pub struct Progress {
     /// The store it follows: another store's sequences mean nothing here.
     pub store: u64,
     pub sequence: u64,
+    /// The mark of the change of that sequence.
+    pub mark: u64,
 }
 
 impl Progress {
-    pub fn new(store: u64, sequence: u64) -> Self {
+    pub fn new(store: u64, sequence: u64, mark: u64) -> Self {
         Self {
             version: VERSION,
             store,
             sequence,
+            mark,
         }
     }
 
@@ -159,8 +162,9 @@ impl Progress {
             version,
             store,
             sequence,
+            mark,
         } = self;
-        format!("version={version} store={store:016x} sequence={sequence}")
+        format!("version={version} store={store:016x} sequence={sequence} mark={mark:016x}")
     }
 }
 
@@ -181,6 +185,7 @@ impl FromStr for Progress {
                 version: part("version")?.parse().ok()?,
                 store: u64::from_str_radix(&part("store")?, 16).ok()?,
                 sequence: part("sequence")?.parse().ok()?,
+                mark: u64::from_str_radix(&part("mark")?, 16).ok()?,
             })
         };
         read().ok_or(NoProgress)

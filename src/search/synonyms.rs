@@ -14,13 +14,19 @@ const LINES_MAX: usize = 10_000;
 const WORDS_MAX: usize = 16;
 
 #[derive(Debug, Default)]
-pub struct Synonyms(HashMap<String, Vec<String>>);
+pub struct Synonyms(HashMap<String, Vec<Words>>);
+
+/// A word, or two that stand for one: `hard drive`.
+type Words = Vec<String>;
+
+/// Words of a phrase.
+const PHRASE_MAX: usize = 2;
 
 impl Synonyms {
     /// From the file, which is made if it is not there.
     pub fn load(path: &Path) -> io::Result<Self> {
-        match fs::read_to_string(path) {
-            Ok(text) => Ok(Self::parse(&text)),
+        match fs::read(path) {
+            Ok(text) => Ok(Self::parse(&String::from_utf8_lossy(&text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 fs::write(path, BUILT_IN)?;
                 Ok(Self::built_in())
@@ -36,28 +42,33 @@ impl Synonyms {
     /// `laptop = notebook`: every word of a line means what the others do, whatever their number.
     /// `#` begins a comment.
     fn parse(text: &str) -> Self {
-        let mut synonyms = HashMap::<String, Vec<String>>::new();
+        let mut synonyms = HashMap::<String, Vec<Words>>::new();
         for line in text.lines().take(LINES_MAX) {
             let line = line.split('#').next().unwrap_or_default();
-            // Of `cell phone` only the joined `cellphone` could be looked up: one word a side.
-            let mut group: Vec<String> = line
-                .split('=')
-                .map(|side| words::of_query(side).concat())
-                .filter(|word| !word.is_empty())
+            let sides = line.split('=').map(words::of_query);
+            let mut group: Vec<Words> = sides
+                .filter(|words| (1..=PHRASE_MAX).contains(&words.len()))
                 .take(WORDS_MAX)
                 .collect();
-            for word in group.clone() {
-                group.extend(words::other_numbers(&word));
+            for words in group.clone() {
+                let Some((last, first)) = words.split_last() else {
+                    continue;
+                };
+                for other in words::other_numbers(last) {
+                    group.push([first, &[other]].concat());
+                }
             }
-            for word in &group {
-                let others = group.iter().filter(|other| *other != word).cloned();
-                synonyms.entry(word.clone()).or_default().extend(others);
+            for words in &group {
+                let others = group.iter().filter(|other| *other != words).cloned();
+                // A phrase is looked up by its words put together.
+                synonyms.entry(words.concat()).or_default().extend(others);
             }
         }
         Self(synonyms)
     }
 
-    pub fn of(&self, word: &str) -> &[String] {
+    /// What means the same as a word, or as two words put together.
+    pub fn of(&self, word: &str) -> &[Words] {
         self.0.get(word).map_or(&[], Vec::as_slice)
     }
 }

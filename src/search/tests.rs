@@ -355,6 +355,7 @@ fn a_write_is_found_by_the_search_after_it_and_a_delete_gone() {
 /// Every product with its score's place, for a few queries.
 fn answers(search: &Search) -> Vec<Vec<u64>> {
     let queries = [
+        "smartwatch",
         "phone",
         "black wireless",
         "usb-c",
@@ -425,6 +426,131 @@ fn what_the_store_changed_while_the_index_was_closed_is_caught_up() {
     };
     assert_eq!((find("first"), find("second"), find("third")), (0, 1, 1));
     search.close();
+}
+
+#[test]
+fn an_index_that_the_outbox_has_forgotten_is_built_anew() {
+    let shop = small(&[("First", ""), ("Second", "")]);
+    shop.search.close();
+    write(
+        &shop.store,
+        (0..700).map(|n| row(&format!("Later {n}"), "")).collect(),
+    );
+    let search = open_search(shop.dir.path(), &shop.store);
+    let find = |text: &str| {
+        search
+            .find(&filter(text), None, ALL, false)
+            .expect("found")
+            .total
+    };
+    assert_eq!((find("first"), find("later")), (1, 700));
+    search.close();
+}
+
+#[test]
+fn an_index_of_a_day_that_the_store_was_put_back_before_is_built_anew() {
+    let shop = small(&[("First", "")]);
+    shop.search.close();
+    run(shop.store.close()).expect("closed");
+    let file = shop.dir.path().join("shop.redb");
+    let backup = fs::read(&file).expect("read");
+    let reopen = || Store::open(&shop.folder, 16 << 20).expect("open");
+
+    let store = reopen();
+    let search = open_search(shop.dir.path(), &store);
+    write(
+        &store,
+        (0..10).map(|n| row(&format!("Lost {n}"), "")).collect(),
+    );
+    search.close();
+    run(store.close()).expect("closed");
+
+    // Put back, and gone on from there by as many changes.
+    fs::write(&file, backup).expect("written");
+    let store = reopen();
+    write(
+        &store,
+        (0..12).map(|n| row(&format!("Other {n}"), "")).collect(),
+    );
+    let search = open_search(shop.dir.path(), &store);
+    let find = |text: &str| {
+        search
+            .find(&filter(text), None, ALL, false)
+            .expect("found")
+            .total
+    };
+    assert_eq!((find("first"), find("lost"), find("other")), (1, 0, 12));
+    search.close();
+}
+
+#[test]
+fn a_walk_by_relevance_meets_each_product_once_whatever_is_written_meanwhile() {
+    let rows: Vec<_> = (0..50)
+        .map(|n| (format!("Part {n}"), String::new()))
+        .collect();
+    let shop = shop(rows);
+    let mut met = Vec::new();
+    let mut after = None;
+    loop {
+        let ask = PageAsk { after, limit: 7 };
+        let found = shop
+            .search
+            .find(&filter("part"), None, ask, false)
+            .expect("found");
+        met.extend(
+            found
+                .page
+                .iter()
+                .map(|place| place.id)
+                .filter(|id| *id <= 50),
+        );
+        write(
+            &shop.store,
+            vec![row("Something else with a part in it", "and more words")],
+        );
+        if !found.has_more {
+            break;
+        }
+        after = found.page.last().copied();
+        assert!(met.len() <= 50, "{met:?}");
+    }
+    met.sort_unstable();
+    assert_eq!(met, (1..=50).collect::<Vec<_>>());
+    shop.search.close();
+}
+
+#[test]
+fn a_text_without_spaces_is_searched_to_its_end() {
+    let text: String = (0..9_000_u32)
+        .map(|n| char::from_u32(0xac00 + n % 11_000).expect("Hangul"))
+        .collect();
+    let shop = small(&[("Korean", &text), ("Other", "")]);
+    for at in [0, 1_000, 4_444, 8_990] {
+        let piece: String = text.chars().skip(at).take(8).collect();
+        assert_eq!(shop.titles(&piece), ["Korean"], "{at}");
+    }
+    shop.search.close();
+}
+
+#[test]
+fn phrases_mean_what_their_synonyms_mean() {
+    let shop = small(&[
+        ("Seagate hard drive", ""),
+        ("WD hdd", ""),
+        ("Wi Fi antenna", ""),
+        ("WiFi card", ""),
+    ]);
+    let both: BTreeSet<_> = ["Seagate hard drive", "WD hdd"].into_iter().collect();
+    for query in ["hdd", "hard drive", "harddrive"] {
+        let found: BTreeSet<_> = shop.titles(query).into_iter().collect();
+        assert_eq!(found, both, "{query}");
+    }
+    let wifi: BTreeSet<_> = ["Wi Fi antenna", "WiFi card"].into_iter().collect();
+    for query in ["wifi", "wi fi", "wi-fi"] {
+        let found: BTreeSet<_> = shop.titles(query).into_iter().collect();
+        assert_eq!(found, wifi, "{query}");
+    }
+    shop.search.close();
 }
 
 #[test]
@@ -528,5 +654,13 @@ fn words_are_cut_as_the_rules_say() {
     assert_eq!(words::name_and_number("a1b2"), None);
     assert_eq!(words::name_and_number("cable"), None);
     let halves: Vec<_> = words::halves("smartie").collect();
-    assert_eq!(halves, [("sma", "rtie"), ("smar", "tie")]);
+    assert_eq!(
+        halves,
+        [
+            ("sm", "artie"),
+            ("sma", "rtie"),
+            ("smar", "tie"),
+            ("smart", "ie")
+        ]
+    );
 }

@@ -56,11 +56,38 @@ pub fn of_query(text: &str) -> Vec<String> {
 /// The words of a text in their order, with what stands joined as well as apart.
 pub fn of_text(text: &str, mut each: impl FnMut(&str)) {
     let mut joiner = Joiner::default();
+    let mut each = |word: &str| in_pieces(word, &mut each);
     runs(text, |run| {
         joiner.meet(&run, &mut each);
         each(run.word);
     });
     joiner.end_chain(&mut each);
+}
+
+/// Characters of a word that is kept whole: longer ones, as of scripts without spaces, would not
+/// fit in an index of tantivy's, whose words are below 64 KiB.
+const WORD_MAX: usize = 12_000;
+/// How far pieces of a longer word overlap: further than any query is long, whose 255 characters
+/// fold to at most 18 each.
+const OVERLAP: usize = 5_000;
+
+fn in_pieces(word: &str, each: &mut impl FnMut(&str)) {
+    if word.len() <= WORD_MAX {
+        return each(word);
+    }
+    let starts: Vec<usize> = word.char_indices().map(|(at, _)| at).collect();
+    let end_of = |letter: usize| starts.get(letter).copied().unwrap_or(word.len());
+    let mut from = 0;
+    loop {
+        each(
+            word.get(end_of(from)..end_of(from + WORD_MAX))
+                .unwrap_or_default(),
+        );
+        if from + WORD_MAX >= starts.len() {
+            return;
+        }
+        from += WORD_MAX - OVERLAP;
+    }
 }
 
 /// A run of letters and digits.
@@ -140,11 +167,12 @@ pub fn name_and_number(word: &str) -> Option<(&str, &str)> {
     is_one_kind.then_some((first, second))
 }
 
-/// Every way to write a long word as two of three letters or more: `smartwatch` as `smart watch`.
+/// Every way to write a long word as two of two letters or more: `smartwatch` as `smart watch`,
+/// `wifi` as `wi fi`.
 pub fn halves(word: &str) -> impl Iterator<Item = (&str, &str)> {
     let letters = word.chars().count();
     let ends = word.char_indices().map(|(at, _)| at).enumerate();
-    ends.filter(move |(letter, _)| *letter >= 3 && letter + 3 <= letters)
+    ends.filter(move |(letter, _)| *letter >= 2 && letter + 2 <= letters)
         .map(|(_, at)| word.split_at(at))
 }
 

@@ -1,12 +1,13 @@
 //! The store's file: made private, opened strictly, let go of safely.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{Database, ReadTransaction, StorageBackend, WriteTransaction};
 
@@ -203,11 +204,10 @@ impl StorageBackend for Overlaid {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut overlay = self.lock();
         for (number, (from, to, length)) in pages_of(offset, data.len()) {
-            if !overlay.pages.contains_key(&number) {
-                let page = self.page(number)?;
-                overlay.pages.insert(number, page);
-            }
-            let page = overlay.pages.entry(number).or_default();
+            let page = match overlay.pages.entry(number) {
+                Entry::Occupied(page) => page.into_mut(),
+                Entry::Vacant(place) => place.insert(self.page(number)?),
+            };
             page[from..from + length].copy_from_slice(&data[to..to + length]);
         }
         Ok(())

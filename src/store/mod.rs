@@ -93,7 +93,9 @@ pub enum StoreError {
     /// A failed commit may still be there after reopening.
     #[error("whether it was written is unknown")]
     Unsure(#[source] Cause),
-    #[error("the store could not be opened; `electron-market doctor` tells what is wrong with it, and a backup is put back with `electron-market restore`")]
+    #[error(
+        "the store could not be opened; `electron-market doctor` tells what is wrong with it, and a backup is put back with `electron-market restore`"
+    )]
     Opening(#[source] Cause),
     #[error("the store could not be read")]
     Reading(#[source] Cause),

@@ -10,7 +10,16 @@ use crate::shop::ids::ProductId;
 use crate::shop::products::Product;
 
 /// Changes kept. A follower that is further behind reads the products from the start instead.
-const KEPT: u64 = 65_536;
+const KEPT: u64 = if cfg!(test) { 600 } else { 65_536 };
+
+/// A row of the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    pub change: ProductChange,
+    /// A random number. A store that was put back to an earlier day and went on from there has
+    /// another one under the same sequence.
+    pub mark: u64,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProductChange {
@@ -39,13 +48,20 @@ impl Store {
         self.snapshot()?.count(Counter::LastOutbox)
     }
 
+    /// What tells this change from another store's of the same sequence; `None` when it is
+    /// forgotten or was never made.
+    pub fn mark_of(&self, sequence: u64) -> Result<Option<u64>, StoreError> {
+        let noted: Option<Noted> = self.snapshot()?.get(&OUTBOX, &sequence)?;
+        Ok(noted.map(|noted| noted.mark))
+    }
+
     /// The next changes after a sequence, at most so many; `None` when they are forgotten.
     pub fn changes_after(&self, sequence: u64, max: usize) -> Result<Option<Changes>, StoreError> {
         let view = self.snapshot()?;
         let mut changed = BTreeSet::new();
         let mut last = sequence;
         for entry in view.range(&OUTBOX, sequence + 1..)?.take(max) {
-            let (at, change) = entry?;
+            let (at, Noted { change, .. }) = entry?;
             if at != last + 1 {
                 return Ok(None);
             }
@@ -53,6 +69,9 @@ impl Store {
             changed.insert(match change {
                 ProductChange::Put(id) | ProductChange::Gone(id) => id,
             });
+        }
+        if last == sequence && view.count(Counter::LastOutbox)? > sequence {
+            return Ok(None);
         }
         let mut changes = Changes {
             last,
@@ -73,7 +92,8 @@ impl Transaction<'_> {
     pub(super) fn note(&mut self, change: ProductChange) -> Result<(), StoreError> {
         let sequence = self.count(Counter::LastOutbox)? + 1;
         self.set_count(Counter::LastOutbox, sequence)?;
-        self.put(&OUTBOX, &sequence, &change)?;
+        let mark = self.mark()?;
+        self.put(&OUTBOX, &sequence, &Noted { change, mark })?;
         if let Some(forgotten) = sequence.checked_sub(KEPT) {
             self.remove(&OUTBOX, &forgotten)?;
         }

@@ -80,11 +80,20 @@ impl Store {
     ) -> Result<Page<ListedProduct>, StoreError> {
         let view = self.snapshot()?;
         let mut found = BTreeMap::new();
+        let mut total = 0;
         let mut admit = |product: Product| {
-            if filter.admits(&product) {
-                let rank = ordering.rank(product.price.money(), product.created_at);
-                let id = product.id.0;
-                found.insert(Place { rank, id }, product);
+            if !filter.admits(&product) {
+                return;
+            }
+            total += 1;
+            let rank = ordering.rank(product.price.money(), product.created_at);
+            let id = product.id.0;
+            let place = Place { rank, id };
+            if ask.after.is_none_or(|after| place > after) {
+                found.insert(place, product);
+            }
+            if found.len() > ask.limit + 1 {
+                found.pop_last(); // One more than the page tells that there is more.
             }
         };
         if let Some(category) = filter.category {
@@ -99,10 +108,7 @@ impl Store {
         }
 
         let mut names = CategoryNames::default();
-        let total = found.len() as u64;
-        let mut rest = found
-            .into_iter()
-            .filter(|(place, _)| ask.after.is_none_or(|after| *place > after));
+        let mut rest = found.into_iter();
         let mut last = None;
         let mut rows = Vec::new();
         for (place, product) in rest.by_ref().take(ask.limit) {

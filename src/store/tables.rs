@@ -18,7 +18,7 @@ use super::StoreError;
 use super::codec::{self, Kind};
 use super::disk::Handle;
 use super::once::Kept;
-use super::outbox::ProductChange;
+use super::outbox::Noted;
 use crate::shop::carts::Cart;
 use crate::shop::comments::Comment;
 use crate::shop::ids::{CategoryId, CommentId, OrderId, ProductId, UserId};
@@ -79,7 +79,7 @@ pub const ORDERS_BY: Rows<(UserId, OrderId), ()> = Rows::new(18, 1, "orders_by")
 pub const PHOTOS: Rows<String, Photo> = Rows::new(19, 1, "photos");
 /// Who shows which photo; the last one to let go of it deletes it.
 pub const PHOTO_OWNERS: Rows<(PhotoKey, UserId), ()> = Rows::new(20, 1, "photo_owners");
-pub const OUTBOX: Rows<u64, ProductChange> = Rows::new(21, 1, "outbox");
+pub const OUTBOX: Rows<u64, Noted> = Rows::new(21, 1, "outbox");
 pub const COUNTERS: Rows<Counter, u64> = Rows::new(22, 1, "counters");
 /// Replies of requests with an `Idempotency-Key`, by who asked and the key.
 pub const KEPT_REPLIES: Rows<(UserId, String), Kept> = Rows::new(23, 1, "kept_replies");
@@ -436,6 +436,7 @@ pub struct Transaction<'t> {
     txn: &'t WriteTransaction,
     tables: [OnceCell<Table<'t, Bytes, Bytes>>; NAMES.len()],
     writes: u64,
+    mark: Option<u64>,
     #[cfg(test)]
     pub forgets_replies: bool,
 }
@@ -446,9 +447,18 @@ impl<'t> Transaction<'t> {
             txn,
             tables: [const { OnceCell::new() }; NAMES.len()],
             writes: 0,
+            mark: None,
             #[cfg(test)]
             forgets_replies: false,
         }
+    }
+
+    /// A random number of this transaction.
+    pub fn mark(&mut self) -> Result<u64, StoreError> {
+        if self.mark.is_none() {
+            self.mark = Some(getrandom::u64().map_err(StoreError::not_written)?);
+        }
+        Ok(self.mark.unwrap_or_default())
     }
 
     /// Rows written or removed so far; unchanged means that nothing was.

@@ -7,7 +7,7 @@ use redb::ReadableTableMetadata;
 use serde::de::DeserializeOwned;
 
 use super::once::Kept;
-use super::outbox::ProductChange;
+use super::outbox::Noted;
 use super::photos::key_of;
 use super::tables::{
     ACCOUNTS, CARTS, CATEGORIES, CATEGORY_NAMES, COMMENTS, COMMENTS_BY, COMMENTS_ON, COUNTERS,
@@ -451,7 +451,7 @@ impl<T: FnMut(Verified)> Check<T> {
 
     fn outbox(&mut self) -> Result<(), StoreError> {
         let mut last = None;
-        self.each(&OUTBOX, |check, sequence: u64, _: ProductChange| {
+        self.each(&OUTBOX, |check, sequence: u64, _: Noted| {
             if last.is_some_and(|last| sequence != last + 1) {
                 check
                     .findings

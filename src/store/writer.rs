@@ -227,22 +227,21 @@ fn reopen(shared: &Shared, queue: &mut mpsc::Receiver<Job>) -> bool {
                 }
             }
         }
-        // Open is not enough: on a full disk it opens and takes no write.
         let opened = shared.open().and_then(|handle| {
-            super::prove_writable(&handle)?;
-            Ok(handle)
+            let old = shared.handle.swap(Some(Arc::new(handle)));
+            if let Some(old) = old {
+                old.retire();
+                let deadline = Instant::now() + READERS_GRACE;
+                // New pages may only replace old ones when nobody reads those any more.
+                while Arc::strong_count(&old) > 1 && Instant::now() < deadline {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+            // Open is not enough: on a full disk it opens and takes no write.
+            super::prove_writable(&*shared.handle.load_full().ok_or(StoreError::Closing)?)
         });
         match opened {
-            Ok(handle) => {
-                let old = shared.handle.swap(Some(Arc::new(handle)));
-                if let Some(old) = old {
-                    old.retire();
-                    let deadline = Instant::now() + READERS_GRACE;
-                    // New pages may only replace old ones when nobody reads those any more.
-                    while Arc::strong_count(&old) > 1 && Instant::now() < deadline {
-                        thread::sleep(Duration::from_millis(1));
-                    }
-                }
+            Ok(()) => {
                 shared.is_writable.store(true, Ordering::SeqCst);
                 tracing::warn!("the store was reopened and takes writes again");
                 return true;

@@ -26,28 +26,42 @@ struct Heard {
 }
 
 fn order(shop: &Shop, who: &str, key: &str) -> Option<(u16, String)> {
-    let ask = Ask::new("POST /orders/create/").by(shop, who).header("Idempotency-Key", key);
+    let ask = Ask::new("POST /orders/create/")
+        .by(shop, who)
+        .header("Idempotency-Key", key);
     let heard = shop.try_ask(ask)?;
     Some((heard.status, heard.text()))
 }
 
 /// Fills carts and orders them until the shop is gone; tells of every answer it got, and of the
 /// order it got none for.
-fn shop_till_it_drops(shop: &Shop, who: &str, round: u64, over: &AtomicBool) -> (Vec<Heard>, Option<String>) {
+fn shop_till_it_drops(
+    shop: &Shop,
+    who: &str,
+    round: u64,
+    over: &AtomicBool,
+) -> (Vec<Heard>, Option<String>) {
     let mut heard = Vec::new();
     for number in 0_u64.. {
         if over.load(Ordering::SeqCst) {
             break;
         }
         let line = json!({"product_id": 1 + number % 2, "quantity": 1 + number % 3});
-        let mut add = Ask::new("POST /cart/cart-add/").by(shop, who).header("Content-Type", "application/json");
+        let mut add = Ask::new("POST /cart/cart-add/")
+            .by(shop, who)
+            .header("Content-Type", "application/json");
         add.body = Some(line.to_string().into_bytes());
         if shop.try_ask(add).is_none() {
             return (heard, None);
         }
         let key = format!("{who}-{round}-{number}");
         match order(shop, who, &key) {
-            Some((status, body)) => heard.push(Heard { who: who.to_owned(), key, status, body }),
+            Some((status, body)) => heard.push(Heard {
+                who: who.to_owned(),
+                key,
+                status,
+                body,
+            }),
             None => return (heard, Some(key)),
         }
     }
@@ -64,16 +78,33 @@ fn kill_nine_takes_nothing_that_was_answered() {
     let mut shop = Shop::stocked();
     let stock = json!({"quantity": STOCK});
     for product in [1, 2] {
-        shop.say("boss", &format!("PATCH /products/delete-update/{product}/"), stock.clone()).told(200);
+        shop.say(
+            "boss",
+            &format!("PATCH /products/delete-update/{product}/"),
+            stock.clone(),
+        )
+        .told(200);
     }
     let customers: Vec<String> = (0..CUSTOMERS).map(|n| format!("customer{n}")).collect();
-    customers.iter().for_each(|who| drop(shop.token(who)));
-    let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
+    for who in &customers {
+        shop.token(who);
+    }
+    let seed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .subsec_nanos();
     let random = AtomicU64::new(u64::from(seed) | 1);
     let below = |bound: u64| {
         // Numerical Recipes' linear congruential generator, its high bits.
-        let next = |x: u64| Some(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
-        let before = random.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).unwrap();
+        let next = |x: u64| {
+            Some(
+                x.wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407),
+            )
+        };
+        let before = random
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, next)
+            .unwrap();
         (before >> 33) % bound
     };
     let mut all: Vec<Heard> = Vec::new();
@@ -88,7 +119,10 @@ fn kill_nine_takes_nothing_that_was_answered() {
                 let who = who.clone();
                 scope.spawn(move || {
                     let (heard, pending) = shop_till_it_drops(shop, &who, round, over);
-                    unanswered.lock().unwrap().extend(pending.map(|key| (who, key)));
+                    unanswered
+                        .lock()
+                        .unwrap()
+                        .extend(pending.map(|key| (who, key)));
                     heard
                 })
             };
@@ -99,24 +133,40 @@ fn kill_nine_takes_nothing_that_was_answered() {
             }
             drop(process); // Kills it.
             over.store(true, Ordering::SeqCst);
-            loads.into_iter().flat_map(|load| load.join().unwrap()).collect()
+            loads
+                .into_iter()
+                .flat_map(|load| load.join().unwrap())
+                .collect()
         });
         shop.reopen();
         all.extend(heard);
         // Whoever got no answer asks again under the same key, and gets the one there is.
         for (who, key) in unanswered.into_inner().unwrap() {
             let (status, body) = order(&shop, &who, &key).expect("the shop is open");
-            all.push(Heard { who, key, status, body });
+            all.push(Heard {
+                who,
+                key,
+                status,
+                body,
+            });
         }
         // Answered a moment ago: answered the same.
         for one in all.iter().rev().take(20) {
             let again = order(&shop, &one.who, &one.key).expect("the shop is open");
-            assert_eq!((one.status, &one.body), (again.0, &again.1), "round {round}, seed {seed}: {}", one.key);
+            assert_eq!(
+                (one.status, &one.body),
+                (again.0, &again.1),
+                "round {round}, seed {seed}: {}",
+                one.key
+            );
         }
         assert_books_balance(&shop, &all, round);
     }
     let orders = all.iter().filter(|one| one.status == 201).count();
-    println!("{} kills, {orders} orders answered, 0 lost (seed {seed})", kills());
+    println!(
+        "{} kills, {orders} orders answered, 0 lost (seed {seed})",
+        kills()
+    );
     assert!(orders as u64 > kills(), "{orders}");
     shop.close();
     let said = must_run(shop.dir(), "doctor", "");
@@ -126,23 +176,40 @@ fn kill_nine_takes_nothing_that_was_answered() {
 /// Every order that was answered is there, once, and every piece is on the shelf or in an order.
 fn assert_books_balance(shop: &Shop, all: &[Heard], round: u64) {
     let last: Vec<Value> = shop.list("boss", "/orders/list/?limit=1000");
-    let total: u64 = shop.say("boss", "GET /orders/list/?limit=1", Value::Null).header("X-Total-Count").parse().unwrap();
+    let total: u64 = shop
+        .say("boss", "GET /orders/list/?limit=1", Value::Null)
+        .header("X-Total-Count")
+        .parse()
+        .unwrap();
     let answered = all.iter().filter(|one| one.status == 201);
     let mut ids: Vec<u64> = answered.clone().map(|one| id_of(&one.body)).collect();
     ids.sort_unstable();
     let count = ids.len() as u64;
     ids.dedup();
     assert_eq!(ids.len() as u64, count, "an order answered to two keys");
-    assert_eq!(total, count, "round {round}: orders that nobody was told of, or lost ones");
+    assert_eq!(
+        total, count,
+        "round {round}: orders that nobody was told of, or lost ones"
+    );
     let newest: Vec<&Heard> = answered.rev().take(30).collect();
     for one in newest {
         let id = id_of(&one.body);
-        let is = last.iter().find(|order| order["id"] == id).expect("a new order is on the first page");
+        let is = last
+            .iter()
+            .find(|order| order["id"] == id)
+            .expect("a new order is on the first page");
         assert_eq!(is.to_string(), one.body, "round {round}");
     }
-    let sold: u64 = all.iter().filter(|one| one.status == 201).map(|one| pieces(&one.body)).sum();
+    let sold: u64 = all
+        .iter()
+        .filter(|one| one.status == 201)
+        .map(|one| pieces(&one.body))
+        .sum();
     let shelf = shop.list("nobody", "/products/products/");
-    let left: u64 = shelf.iter().map(|product| product["quantity"].as_u64().unwrap()).sum();
+    let left: u64 = shelf
+        .iter()
+        .map(|product| product["quantity"].as_u64().unwrap())
+        .sum();
     assert_eq!(left + sold, 2 * STOCK, "round {round}: pieces lost or made");
 }
 

@@ -149,7 +149,8 @@ impl Shop {
 
     pub fn ask(&self, ask: Ask) -> Heard {
         let said = format!("{} {}", ask.method, ask.path);
-        self.send(ask).unwrap_or_else(|e| panic!("{said}: {e}\n{}", self.process().stderr()))
+        self.send(ask)
+            .unwrap_or_else(|e| panic!("{said}: {e}\n{}", self.process().stderr()))
     }
 
     /// The same where the shop may be gone: then nothing is heard.
@@ -163,7 +164,10 @@ impl Shop {
         for (name, value) in &ask.headers {
             request = request.header(name, value);
         }
-        let chunked = ask.headers.iter().any(|(name, _)| name == "Transfer-Encoding");
+        let chunked = ask
+            .headers
+            .iter()
+            .any(|(name, _)| name == "Transfer-Encoding");
         if let (Some(body), false) = (&ask.body, chunked) {
             // The client sends the body of a DELETE only if its length is said.
             request = request.header("Content-Length", body.len());
@@ -174,7 +178,11 @@ impl Shop {
         };
         let (head, mut body) = reply.into_parts();
         let body = body.with_config().limit(64 << 20).read_to_vec()?;
-        Ok(Heard { status: head.status.as_u16(), headers: head.headers, body })
+        Ok(Heard {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        })
     }
 
     /// Sends bytes no well-behaved client would; hands back all that came until the connection was closed.
