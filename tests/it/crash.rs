@@ -2,6 +2,7 @@
 //! answered.
 //!
 //! `KILLS=1000 cargo test --test it kill` kills that often.
+#![expect(clippy::print_stdout, reason = "the counts are what a run is for")]
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
