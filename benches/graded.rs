@@ -85,7 +85,7 @@ pub fn shop(folder: &Path, rows: &[Row]) -> (Folder, Store) {
         .build()
         .expect("a runtime");
     let folder = Folder::hold(folder).expect("held");
-    let store = Store::open(&folder, 64 << 20).expect("open");
+    let store = Store::open(&folder, 64 << 20, 0).expect("open");
     for rows in rows.chunks(2_000) {
         let rows = rows.iter().map(|row| {
             let draft = Draft {

@@ -55,6 +55,13 @@ pub enum AppError {
     Password(#[from] PasswordError),
 }
 
+/// What the store may take, and what it must leave.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreLimits {
+    pub cache_bytes: usize,
+    pub min_free_bytes: u64,
+}
+
 /// A shop, held and open.
 pub struct App {
     pub store: Store,
@@ -65,17 +72,17 @@ pub struct App {
 impl App {
     /// Opens the shop in the folder, a new one if there is none. `doing` tells others who find
     /// it held.
-    pub fn open(data_dir: &Path, cache_bytes: usize, doing: &str) -> Result<Self, AppError> {
-        Self::open_in(Folder::hold(data_dir)?, cache_bytes, doing)
+    pub fn open(data_dir: &Path, limits: StoreLimits, doing: &str) -> Result<Self, AppError> {
+        Self::open_in(Folder::hold(data_dir)?, limits, doing)
     }
 
     /// Opens a shop that must be there.
     pub fn open_existing(
         data_dir: &Path,
-        cache_bytes: usize,
+        limits: StoreLimits,
         doing: &str,
     ) -> Result<Self, AppError> {
-        Self::open_in(Folder::hold_existing(data_dir)?, cache_bytes, doing)
+        Self::open_in(Folder::hold_existing(data_dir)?, limits, doing)
     }
 
     /// Opens a shop to look at it; nothing of it is changed.
@@ -89,14 +96,14 @@ impl App {
         })
     }
 
-    fn open_in(folder: Folder, cache_bytes: usize, doing: &str) -> Result<Self, AppError> {
+    fn open_in(folder: Folder, limits: StoreLimits, doing: &str) -> Result<Self, AppError> {
         if let Err(error) = folder.sign(doing) {
             tracing::warn!(%error, "the lock file can't say who holds the folder");
         }
         if !folder.has_store() && folder.path().join(KEY_NAME).exists() {
             return Err(AppError::StoreIsGone);
         }
-        let store = Store::open(&folder, cache_bytes)?;
+        let store = Store::open(&folder, limits.cache_bytes, limits.min_free_bytes)?;
         Ok(Self {
             store,
             search: OnceLock::new(),
@@ -116,12 +123,21 @@ impl App {
             store: self.store.clone(),
             tokens: Tokens::new(&key),
             passwords: Passwords::new(policy)?,
+            data_dir: self.folder.path().to_owned(),
+            backups: Turns::new(1, 1),
             search: self.open_search()?,
             searches: Turns::new(cores(), SEARCHES_WAITING_MAX),
             photos: Encoder::default(),
             scans: Turns::new(SCANS_RUNNING_MAX, SCANS_WAITING_MAX),
         };
         Ok(Api::new(parts, now))
+    }
+
+    /// Tells who finds the folder held where the shop is open.
+    pub fn sign(&self, doing: &str) {
+        if let Err(error) = self.folder.sign(doing) {
+            tracing::warn!(%error, "the lock file can't say who holds the folder");
+        }
     }
 
     fn open_search(&self) -> Result<Search, AppError> {
@@ -146,6 +162,13 @@ impl App {
         }
         self.store.close().await
     }
+}
+
+/// A token for an open shop, made with the key of its folder.
+pub fn operator_token(data_dir: &Path) -> Result<String, AppError> {
+    let key = std::fs::read(data_dir.join(KEY_NAME)).map_err(AppError::Key)?;
+    let token = Tokens::new(&key).mint_operator(now());
+    token.map_err(|error| AppError::Key(std::io::Error::other(error)))
 }
 
 /// Removes sessions and kept replies that expired, for as long as the shop is open.

@@ -7,7 +7,7 @@ use clap::Parser;
 use electron_market::app::AppError;
 use electron_market::cli::{self, Ended};
 use electron_market::settings::CommandLine;
-use electron_market::store::{FolderError, StoreError};
+use electron_market::store::{BackupError, FolderError, StoreError};
 
 /// As sysexits.h has it for data that can't be used: the folder is held, or what is in it damaged.
 const EX_DATAERR: u8 = 65;
@@ -31,7 +31,10 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     let is_of_data = match error.downcast_ref() {
         Some(AppError::Folder(FolderError::NoShop { .. }) | AppError::Password(_)) => false,
         Some(_) => true,
-        None => error.is::<StoreError>(),
+        None => {
+            let is_unsound = matches!(error.downcast_ref(), Some(BackupError::Unsound { .. }));
+            is_unsound || error.is::<StoreError>()
+        }
     };
     if is_of_data {
         EX_DATAERR.into()

@@ -37,6 +37,16 @@ pub struct CommandLine {
         value_name = "MIB"
     )]
     pub cache_mib: u16,
+    /// Space to leave free on the store's disk, in MiB: below it writes are refused until there is
+    /// more, so that the store never meets the disk's end
+    #[arg(
+        long,
+        global = true,
+        env = "ELECTRON_MARKET_MIN_FREE_MIB",
+        default_value_t = 64,
+        value_name = "MIB"
+    )]
+    pub min_free_mib: u32,
     /// What is logged: error, warn, info, debug, or a filter such as
     /// `info,electron_market::store=debug` [default: info for serve, warn for the other commands]
     #[arg(
@@ -75,6 +85,10 @@ pub enum Command {
     Import(Import),
     /// Write every product as JSON Lines, the form that import reads
     Export(Export),
+    /// Write a backup: one moment of the shop, open or closed, every record of it verified
+    Backup(Backup),
+    /// Put a backup in the place of a closed shop's store
+    Restore(Restore),
     /// Build the search index anew; the shop does so by itself when it must
     Reindex,
     /// Check every record, what must agree across tables, and the search index; changes nothing
@@ -188,6 +202,29 @@ pub struct Import {
     /// Write nothing unless every row is good
     #[arg(long)]
     pub all_or_nothing: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The new file to write; with --every, the folder for one after the other
+    #[arg(value_name = "FILE")]
+    pub to: PathBuf,
+    /// Go on writing them, this far apart: 30m, 1h, 1d
+    #[arg(long, value_name = "TIME")]
+    pub every: Option<jiff::SignedDuration>,
+    /// How many of them to keep
+    #[arg(long, value_name = "N", default_value_t = 24, requires = "every")]
+    pub keep: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    pub from: PathBuf,
+    /// Replace the store that is there; it is kept beside the new one
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -55,6 +55,8 @@ known! {
     BUSY = SERVICE_UNAVAILABLE "busy" "Too much is going on. Nothing was done; try again.";
     NOT_WRITTEN = SERVICE_UNAVAILABLE "not_written"
         "The shop can't write at the moment. Nothing was done; try again.";
+    DISK_FULL = SERVICE_UNAVAILABLE "disk_full"
+        "The shop's disk is full. Nothing was done; try again when there is space.";
     OUTCOME_UNKNOWN = SERVICE_UNAVAILABLE "outcome_unknown"
         "Writing failed at the last step: whether it was done is unknown. Look before you try again.";
     CLOSING = SERVICE_UNAVAILABLE "closing" "The shop is closing. Nothing was done; try again.";
@@ -265,6 +267,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Busy => Self::new(&BUSY),
             StoreError::Closing => Self::new(&CLOSING),
+            StoreError::DiskFull => Self::new(&DISK_FULL),
             StoreError::Reopening | StoreError::Dropped | StoreError::NotWritten(_) => {
                 Self::new(&NOT_WRITTEN)
             }

@@ -132,6 +132,22 @@ pub const QUERY: Text<String> = Text {
 /// Characters of a search: the longest title, pasted.
 const QUERY_MAX: usize = TITLE_MAX;
 
+/// The name of a file, that stays in its folder and shows in every listing but a dot's.
+pub const FILE_NAME: Text<String> = Text {
+    parse: |text| {
+        let name = text::line(text, FILE_NAME_MAX).map_err(text_sentence)?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+        if name.chars().all(is_plain) && name.chars().any(char::is_alphanumeric) {
+            Ok(name)
+        } else {
+            Err("Only letters, digits and . - _ are allowed.".into())
+        }
+    },
+    schema: || json!({"type": "string", "minLength": 1, "maxLength": FILE_NAME_MAX, "pattern": "^[A-Za-z0-9._-]+$"}),
+};
+
+const FILE_NAME_MAX: usize = 100;
+
 /// Any text; for values of which unknown ones are ignored.
 pub const WORD: Text<String> = Text {
     parse: |text| Ok(text.to_owned()),

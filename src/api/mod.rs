@@ -5,6 +5,7 @@
 //! tests of access are read off it.
 
 mod auth;
+mod backups;
 mod cart;
 mod comments;
 pub mod fault;
@@ -23,9 +24,11 @@ mod search;
 mod users;
 pub mod wire;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use auth::taken_sentence;
+pub use backups::FOLDER as BACKUPS_FOLDER;
 
 use crate::auth::password::Passwords;
 use crate::auth::token::{Kind, Tokens};
@@ -51,6 +54,9 @@ pub struct Parts {
     pub tokens: Tokens,
     pub passwords: Passwords,
     pub photos: Encoder,
+    pub data_dir: PathBuf,
+    /// One at a time.
+    pub backups: Turns,
     pub search: Search,
     /// Searches of the index.
     pub searches: Turns,
@@ -83,6 +89,8 @@ fn routes() -> Vec<Route> {
         route(post.clone(), "/auth/profile/change-pass/", "Change your password", auth::change_password),
         get("/auth/users/", "All accounts", users::list),
         route(patch.clone(), "/auth/users/{id}/", "Change somebody's role, or shut an account", users::edit),
+
+        route(post.clone(), "/backups/", "Write a backup of the shop on its disk", backups::create),
 
         get("/products/products/", "All products", products::list),
         get("/products/detail/{id}/", "A product", products::detail),
@@ -147,7 +155,7 @@ impl Api {
                 return Ok(reply.with(header::ALLOW, allowed(rows)));
             }
             Found::WrongMethod(rows) => {
-                let account = self.account(&request, now)?;
+                let (account, _) = self.who(&request, now)?;
                 // As strict as the most open of the path's methods.
                 let access = rows.iter().map(|(_, row)| row.access).min();
                 access.unwrap_or(Access::Anyone).admits(account.as_ref())?;
@@ -155,8 +163,10 @@ impl Api {
                 return Err(problem.with_header(header::ALLOW, allowed(rows)));
             }
         };
-        let account = self.account(&request, now)?;
-        row.access.admits(account.as_ref())?;
+        let (account, is_operator) = self.who(&request, now)?;
+        if !is_operator {
+            row.access.admits(account.as_ref())?;
+        }
         let accept = request.header(header::ACCEPT);
         if !row.offers.is_empty() && accept::best(accept, row.offers).is_none() {
             let offers = row.offers.join(", ");
@@ -171,6 +181,7 @@ impl Api {
             request,
             params,
             account,
+            is_operator,
             now,
         };
         match once {
@@ -179,24 +190,28 @@ impl Api {
         }
     }
 
-    /// Whose token the request shows; a bad one is an error wherever it is shown.
-    fn account(&self, request: &Request, now: Timestamp) -> Result<Option<Account>, Problem> {
+    /// Whose token the request shows, and whether it is of whoever holds the shop's folder; a bad
+    /// one is an error wherever it is shown.
+    fn who(&self, request: &Request, now: Timestamp) -> Result<(Option<Account>, bool), Problem> {
         let Some(shown) = request.headers.get(header::AUTHORIZATION) else {
-            return Ok(None);
+            return Ok((None, false));
         };
         let Ok(shown) = shown.to_str() else {
             return Err(Problem::new(&TOKEN_NOT_VALID));
         };
         let mut words = shown.split_ascii_whitespace();
         if words.next() != Some("Bearer") {
-            return Ok(None); // Another scheme: nothing of ours.
+            return Ok((None, false)); // Another scheme: nothing of ours.
         }
         let (Some(token), None) = (words.next(), words.next()) else {
             return Err(Problem::new(&BAD_AUTHORIZATION_HEADER));
         };
+        if self.parts.tokens.read(token, Kind::Operator, now).is_ok() {
+            return Ok((None, true));
+        }
         let good = self.parts.tokens.read(token, Kind::Access, now)?;
         match self.parts.store.account(good.user)? {
-            Some(account) if account.is_active => Ok(Some(account)),
+            Some(account) if account.is_active => Ok((Some(account), false)),
             Some(_) => Err(Problem::new(&USER_INACTIVE)),
             None => Err(Problem::new(&USER_NOT_FOUND)),
         }

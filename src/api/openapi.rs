@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::fault::{
-    BUSY, CLOSING, Known, NOT_ACCEPTABLE, NOT_WRITTEN, Never, OUTCOME_UNKNOWN, Problem,
+    BUSY, CLOSING, DISK_FULL, Known, NOT_ACCEPTABLE, NOT_WRITTEN, Never, OUTCOME_UNKNOWN, Problem,
 };
 use super::form::{FieldDoc, Fields, Form};
 use super::kinds::Choice;
@@ -161,7 +161,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     } = route.describe(generator);
     refusals.extend([&BUSY, &NOT_WRITTEN, &CLOSING]);
     if route.method != Method::GET {
-        refusals.push(&OUTCOME_UNKNOWN);
+        refusals.extend([&OUTCOME_UNKNOWN, &DISK_FULL]);
     }
     if !route.offers.is_empty() {
         refusals.push(&NOT_ACCEPTABLE);

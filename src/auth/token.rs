@@ -14,6 +14,7 @@ use crate::shop::time::{DAY_S, MINUTE_S, Timestamp};
 
 pub const ACCESS_S: i64 = 60 * MINUTE_S;
 pub const REFRESH_S: i64 = DAY_S;
+const OPERATOR_S: i64 = MINUTE_S;
 
 /// Longer texts are no token of ours (they are about 250 bytes) and are not decoded.
 const TOKEN_MAX_BYTES: usize = 1_024;
@@ -29,6 +30,8 @@ pub const KEY_BYTES: usize = 32;
 pub enum Kind {
     Access,
     Refresh,
+    /// Made at the shop's folder by whoever can read its key, for a moment.
+    Operator,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -100,6 +103,11 @@ impl Tokens {
             refresh: self.mint(Kind::Refresh, user, refresh_jti, now, REFRESH_S)?,
             refresh_expires_at: now.plus_s(REFRESH_S),
         })
+    }
+
+    /// A token for whoever holds the key itself.
+    pub fn mint_operator(&self, now: Timestamp) -> Result<String, MintError> {
+        self.mint(Kind::Operator, UserId(0), new_jti()?, now, OPERATOR_S)
     }
 
     fn mint(

@@ -1,6 +1,7 @@
 //! The commands: what each does and what it tells the person at the terminal.
 
 mod admin;
+mod backup;
 mod demo;
 mod doctor;
 mod export;
@@ -11,7 +12,7 @@ mod serve;
 
 use rustix::fs::Mode;
 
-use crate::app::{self, App};
+use crate::app::{self, App, StoreLimits};
 use crate::settings::{Admin, Command, CommandLine};
 use crate::store::Store;
 
@@ -29,7 +30,7 @@ pub enum Ended {
 
 pub fn run(line: &CommandLine) -> anyhow::Result<Ended> {
     logs::start(line)?;
-    if matches!(line.command, Command::Serve(_) | Command::Reindex) {
+    if !matches!(line.command, Command::Export(_)) {
         // Whatever libraries write into the shop's folder is its owner's alone.
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
     }
@@ -43,6 +44,8 @@ pub fn run(line: &CommandLine) -> anyhow::Result<Ended> {
             Command::Export(asked) => export::export(line, asked).await,
             Command::Reindex => reindex::reindex(line).await,
             Command::Doctor => doctor::doctor(line).await,
+            Command::Backup(asked) => backup::backup(line, asked).await,
+            Command::Restore(asked) => backup::restore(line, asked),
         }
     })?
 }
@@ -53,7 +56,7 @@ async fn in_shop<T>(
     doing: &str,
     work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let app = App::open_existing(&line.data_dir, line.cache_bytes(), doing)?;
+    let app = App::open_existing(&line.data_dir, line.store_limits(), doing)?;
     let done = work(&app.store).await;
     app.close().await?;
     done
@@ -65,7 +68,7 @@ async fn in_new_shop<T>(
     doing: &str,
     work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let app = App::open(&line.data_dir, line.cache_bytes(), doing)?;
+    let app = App::open(&line.data_dir, line.store_limits(), doing)?;
     let done = work(&app.store).await;
     app.close().await?;
     done
@@ -74,5 +77,12 @@ async fn in_new_shop<T>(
 impl CommandLine {
     fn cache_bytes(&self) -> usize {
         usize::from(self.cache_mib) << 20
+    }
+
+    fn store_limits(&self) -> StoreLimits {
+        StoreLimits {
+            cache_bytes: self.cache_bytes(),
+            min_free_bytes: u64::from(self.min_free_mib) << 20,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! `serve`: opens the shop, tells where, and closes it in order.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,7 +13,7 @@ use crate::settings::{CommandLine, Serve};
 
 pub async fn serve(line: &CommandLine, settings: &Serve) -> anyhow::Result<Ended> {
     let doing = format!("serving at {}", settings.listen);
-    let app = App::open(&line.data_dir, line.cache_bytes(), &doing)?;
+    let app = App::open(&line.data_dir, line.store_limits(), &doing)?;
     let mut signals = Signals::listen()?;
     let ended = serve_open(&app, &mut signals, line, settings).await;
     if let Ok(Ended::CutShort) = ended {
@@ -34,6 +36,7 @@ async fn serve_open(
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("can't listen at {listen}; name another address with --listen"))?;
+    app.sign(&format!("serving at {}", reachable(listener.local_addr()?)));
     let api = app.api(settings.passwords.policy())?;
     let demo = if settings.demo {
         Some(demo::fill(&app.store).await?)
@@ -56,6 +59,18 @@ async fn serve_open(
         () = serving => Ok(Ended::Well),
         () = signals.next() => Ok(Ended::CutShort),
     }
+}
+
+/// The address by which a process on this machine reaches it.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        let loopback = match address {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        };
+        address.set_ip(loopback);
+    }
+    address
 }
 
 #[expect(

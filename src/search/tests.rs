@@ -82,7 +82,7 @@ fn open_search(dir: &Path, store: &Store) -> Search {
 fn shop(texts: Vec<(String, String)>) -> Shop {
     let dir = tempfile::tempdir().expect("a folder");
     let folder = Folder::hold(dir.path()).expect("held");
-    let store = Store::open(&folder, 16 << 20).expect("open");
+    let store = Store::open(&folder, 16 << 20, 0).expect("open");
     write(
         &store,
         texts
@@ -454,7 +454,7 @@ fn an_index_of_a_day_that_the_store_was_put_back_before_is_built_anew() {
     run(shop.store.close()).expect("closed");
     let file = shop.dir.path().join("shop.redb");
     let backup = fs::read(&file).expect("read");
-    let reopen = || Store::open(&shop.folder, 16 << 20).expect("open");
+    let reopen = || Store::open(&shop.folder, 16 << 20, 0).expect("open");
 
     let store = reopen();
     let search = open_search(shop.dir.path(), &store);

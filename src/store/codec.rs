@@ -60,6 +60,20 @@ pub fn decode<R: DeserializeOwned>(kind: Kind, key: &[u8], record: &[u8]) -> Res
     }
 }
 
+/// Whether a record is as it was written, whatever is in it.
+#[cfg(test)]
+pub fn is_sound(table: u8, key: &[u8], record: &[u8]) -> bool {
+    let Some((&[tag, version, a, b, c, d], payload)) = record.split_first_chunk::<HEADER_LEN>()
+    else {
+        return false;
+    };
+    let kind = Kind {
+        table: tag,
+        version,
+    };
+    tag == table && checksum(kind, key, payload) == u32::from_le_bytes([a, b, c, d])
+}
+
 fn checksum(kind: Kind, key: &[u8], payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&[kind.table, kind.version]);

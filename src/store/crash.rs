@@ -24,8 +24,8 @@ use crate::shop::sessions::{Family, Session};
 use crate::shop::time::Timestamp;
 use crate::shop::users::{Newcomer, Phone, ProfileEdit, Role, StandingEdit, Username};
 
-const NOW: Timestamp = Timestamp(1_770_000_000_000_000);
-const CACHE_BYTES: usize = 4 << 20;
+pub const NOW: Timestamp = Timestamp(1_770_000_000_000_000);
+pub const CACHE_BYTES: usize = 4 << 20;
 const SECTOR: usize = 512;
 
 /// Random numbers from a seed (`SplitMix64`; Steele et al., "Fast splittable pseudorandom number
@@ -62,7 +62,7 @@ enum Op {
 
 /// A disk in memory that remembers what was asked of it, in order.
 #[derive(Clone, Debug, Default)]
-struct Recorder(Arc<Mutex<Recorded>>);
+pub struct Recorder(Arc<Mutex<Recorded>>);
 
 #[derive(Debug, Default)]
 struct Recorded {
@@ -72,10 +72,12 @@ struct Recorded {
     ops: Vec<Op>,
     /// Syncs so far, where one in seven is not done.
     lies: Option<u64>,
+    /// Operations that succeed before the disk is full.
+    good_for: Option<usize>,
 }
 
 impl Recorder {
-    fn of(bytes: Vec<u8>) -> Self {
+    pub fn of(bytes: Vec<u8>) -> Self {
         Self(Arc::new(Mutex::new(Recorded {
             first: bytes.clone(),
             bytes,
@@ -87,13 +89,40 @@ impl Recorder {
         self.0.lock().expect("not poisoned")
     }
 
-    fn medium(&self) -> Medium {
+    pub fn medium(&self) -> Medium {
         let disk = self.clone();
         Box::new(move || Ok(Box::new(disk.clone())))
     }
 
+    /// Operations so far that write.
+    pub fn operations(&self) -> usize {
+        self.recorded().ops.len()
+    }
+
+    /// From so many more operations on there is no space.
+    pub fn fail_after(&self, operations: usize) {
+        self.recorded().good_for = Some(operations);
+    }
+
+    pub fn heal(&self) {
+        self.recorded().good_for = None;
+    }
+
     fn answered(&self, step: usize) {
         self.recorded().ops.push(Op::Answered(step));
+    }
+}
+
+impl Recorded {
+    fn spend(&mut self) -> io::Result<()> {
+        match &mut self.good_for {
+            Some(0) => Err(io::ErrorKind::StorageFull.into()),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -112,6 +141,7 @@ impl StorageBackend for Recorder {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut recorded = self.recorded();
+        recorded.spend()?;
         let len = usize::try_from(len).expect("small");
         recorded.bytes.resize(len, 0);
         recorded.ops.push(Op::Resize(len));
@@ -120,6 +150,7 @@ impl StorageBackend for Recorder {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut recorded = self.recorded();
+        recorded.spend()?;
         if let Some(syncs) = &mut recorded.lies {
             *syncs += 1;
             if *syncs % 7 == 0 {
@@ -132,6 +163,7 @@ impl StorageBackend for Recorder {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut recorded = self.recorded();
+        recorded.spend()?;
         let start = usize::try_from(offset).expect("small");
         recorded.bytes[start..start + data.len()].copy_from_slice(data);
         recorded.ops.push(Op::Write(start, data.to_vec()));
@@ -184,10 +216,10 @@ fn put(bytes: &mut [u8], start: usize, data: &[u8]) {
     }
 }
 
-type Dump = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
+pub type Dump = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
 
 /// Every record of every table.
-fn dump(store: &Store) -> Result<Dump, StoreError> {
+pub fn dump(store: &Store) -> Result<Dump, StoreError> {
     use redb::ReadableTable;
     let view = store.snapshot()?;
     let mut dump = Dump::new();
@@ -269,6 +301,13 @@ fn live(seed: u64, steps: usize, flaw: Flaw) -> Day {
     day
 }
 
+/// A store's bytes after a random day, and what is in it.
+pub fn lived(seed: u64, steps: usize) -> (Vec<u8>, Dump) {
+    let mut day = live(seed, steps, Flaw::None);
+    let bytes = day.recorder.recorded().bytes.clone();
+    (bytes, day.states.pop().expect("one a step"))
+}
+
 /// Makes writes that wait in the queue together, so that one commit has them all.
 async fn step_of(
     store: &Store,
@@ -309,7 +348,7 @@ async fn step_of(
     kept
 }
 
-fn newcomer(name: &str, random: &mut Random) -> Newcomer {
+pub fn newcomer(name: &str, random: &mut Random) -> Newcomer {
     Newcomer {
         username: Username::parse(name).expect("a name"),
         first_name: String::new(),

@@ -28,6 +28,7 @@ pub fn file(path: PathBuf) -> Medium {
     let was_open = AtomicBool::new(false);
     Box::new(move || {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        refuse_empty(&file)?;
         if was_open.swap(true, Ordering::SeqCst) {
             // Opened again after an error: what a failed write left in the page cache looks
             // written and may not be on the disk, so it must be read from there.
@@ -41,6 +42,7 @@ pub fn file(path: PathBuf) -> Medium {
 pub fn read_only(path: PathBuf) -> Medium {
     Box::new(move || {
         let file = File::open(&path)?;
+        refuse_empty(&file)?;
         Ok(Box::new(Overlaid {
             overlay: Mutex::new(Overlay {
                 len: file.metadata()?.len(),
@@ -51,24 +53,46 @@ pub fn read_only(path: PathBuf) -> Medium {
     })
 }
 
+/// redb would make a new store of an empty file.
+fn refuse_empty(file: &File) -> io::Result<()> {
+    if file.metadata()?.len() == 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the file is empty",
+        ));
+    }
+    Ok(())
+}
+
 /// A new and empty file, readable by its owner alone.
 pub fn new_file(path: PathBuf) -> Medium {
-    Box::new(move || {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)?;
-        Ok(Box::new(Plain(file)))
-    })
+    Box::new(move || Ok(Box::new(Plain(private(&path)?))))
+}
+
+/// A new and empty file, in the place of one of that name.
+pub fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
 }
 
 impl Handle {
     /// Opens what lies on the medium. Every page's checksum is verified first (about 1 s per
     /// GiB): redb trusts its pages afterwards.
     pub fn open(medium: &Medium, cache_bytes: usize) -> Result<Self, StoreError> {
+        Self::open_as(medium, cache_bytes, true)
+    }
+
+    /// Opens it for a glance, its pages unverified.
+    pub fn peek(medium: &Medium, cache_bytes: usize) -> Result<Self, StoreError> {
+        Self::open_as(medium, cache_bytes, false)
+    }
+
+    fn open_as(medium: &Medium, cache_bytes: usize, is_strict: bool) -> Result<Self, StoreError> {
         let is_retired = Arc::default();
         let disk = Disk {
             backend: medium().map_err(StoreError::opening)?,
@@ -76,7 +100,7 @@ impl Handle {
         };
         let db = Database::builder()
             .set_cache_size(cache_bytes)
-            .set_check_integrity_on_open(true)
+            .set_check_integrity_on_open(is_strict)
             .create_with_backend(disk)
             .map_err(StoreError::opening)?;
         Ok(Self { db, is_retired })

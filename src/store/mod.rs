@@ -3,11 +3,13 @@
 //! Reads run where they are called, on a snapshot. Writes go to the one writer (`writer`), which
 //! loads facts, asks a rule of `shop`, applies its answer, and answers after the commit.
 
+mod backup;
 mod carts;
 mod codec;
 mod comments;
 mod disk;
 mod folder;
+mod migrate;
 mod once;
 mod orders;
 mod outbox;
@@ -23,10 +25,12 @@ mod writer;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod tests;
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -34,6 +38,7 @@ use std::thread::{self, JoinHandle};
 use arc_swap::ArcSwapOption;
 use tokio::sync::{mpsc, oneshot};
 
+pub use backup::{BackupError, Made, restore};
 pub use carts::FilledCart;
 pub use comments::SignedComment;
 pub use folder::{Folder, FolderError};
@@ -72,6 +77,9 @@ struct Shared {
     /// `None` once the store is closed.
     handle: ArcSwapOption<Handle>,
     is_writable: AtomicBool,
+    /// Where the store lies, and how many bytes are kept free there.
+    floor: Option<(PathBuf, u64)>,
+    is_full: AtomicBool,
     #[cfg(test)]
     flaws: crash::Flaws,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -82,6 +90,8 @@ struct Shared {
 pub enum StoreError {
     #[error("the write queue is full")]
     Busy,
+    #[error("the disk has less space left than the shop keeps free")]
+    DiskFull,
     #[error("the store is closing")]
     Closing,
     #[error("the store is being reopened after an error")]
@@ -176,30 +186,58 @@ impl From<redb::TransactionError> for StoreError {
 
 impl Store {
     /// Opens the shop in a folder, or a new and empty one.
-    pub fn open(folder: &Folder, cache_bytes: usize) -> Result<Self, StoreError> {
+    ///
+    /// Writes are refused while less than `min_free_bytes` are free on its disk.
+    pub fn open(
+        folder: &Folder,
+        cache_bytes: usize,
+        min_free_bytes: u64,
+    ) -> Result<Self, StoreError> {
         let path = folder.path().join(FILE_NAME);
         if !path.exists() {
             make(&path, cache_bytes)?;
         }
-        Self::open_on(disk::file(path), cache_bytes)
+        migrate::refuse_newer(&path)?;
+        let floor = (folder.path().to_owned(), min_free_bytes);
+        Self::open_with(disk::file(path), cache_bytes, Some(floor), true)
     }
 
     /// Opens the shop in a folder to look at it: its file stays as it is.
     pub fn open_read_only(folder: &Folder, cache_bytes: usize) -> Result<Self, StoreError> {
-        Self::open_on(disk::read_only(folder.path().join(FILE_NAME)), cache_bytes)
+        Self::open_file_read_only(&folder.path().join(FILE_NAME), cache_bytes)
     }
 
+    fn open_file_read_only(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
+        Self::open_with(disk::read_only(path.to_owned()), cache_bytes, None, true)
+    }
+
+    /// Opens what lies on a medium, a new store if nothing does.
+    #[cfg(test)]
     fn open_on(medium: Medium, cache_bytes: usize) -> Result<Self, StoreError> {
+        Self::open_with(medium, cache_bytes, None, false)
+    }
+
+    fn open_with(
+        medium: Medium,
+        cache_bytes: usize,
+        floor: Option<(PathBuf, u64)>,
+        must_be_a_shop: bool,
+    ) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
             medium,
             cache_bytes,
             handle: ArcSwapOption::empty(),
             is_writable: AtomicBool::new(true),
+            floor,
+            is_full: AtomicBool::new(false),
             #[cfg(test)]
             flaws: crash::Flaws::default(),
             writer: Mutex::new(None),
         });
         let handle = shared.open()?;
+        if must_be_a_shop {
+            migrate::check(&handle)?;
+        }
         furnish(&handle)?;
         shared.handle.store(Some(Arc::new(handle)));
 
@@ -243,8 +281,14 @@ impl Store {
         closing.await.map_err(StoreError::opening)?
     }
 
-    /// Whether writes are taken: not while the file is being reopened after an error.
+    /// Whether writes are taken: not while the file is being reopened after an error, nor while
+    /// its disk is full.
     pub fn is_writable(&self) -> bool {
+        self.takes_writes()
+            && !(self.shared.is_full.load(Ordering::SeqCst) && self.shared.is_full())
+    }
+
+    fn takes_writes(&self) -> bool {
         self.shared.is_writable.load(Ordering::SeqCst) && !self.queue.is_closed()
     }
 
@@ -295,7 +339,7 @@ impl Store {
     }
 
     fn enqueue(&self, job: Job) -> Result<(), StoreError> {
-        if !self.is_writable() {
+        if !self.takes_writes() {
             return Err(if self.queue.is_closed() {
                 StoreError::Closing
             } else {
@@ -317,6 +361,24 @@ async fn answered<T>(answer: oneshot::Receiver<Result<T, StoreError>>) -> Result
 }
 
 impl Shared {
+    /// Whether the disk has too little space left; looks at it.
+    fn is_full(&self) -> bool {
+        let Some((path, min_free_bytes)) = &self.floor else {
+            return false;
+        };
+        let free = rustix::fs::statvfs(path).map(|disk| disk.f_bavail * disk.f_frsize);
+        // A disk that can't be asked will say so when it is written to.
+        let is_full = free.is_ok_and(|free| free < *min_free_bytes);
+        if is_full != self.is_full.swap(is_full, Ordering::SeqCst) {
+            tracing::warn!(
+                is_full,
+                min_free_bytes,
+                "the disk's free space passed the least"
+            );
+        }
+        is_full
+    }
+
     fn open(&self) -> Result<Handle, StoreError> {
         Handle::open(&self.medium, self.cache_bytes)
     }
@@ -340,6 +402,7 @@ fn furnish(handle: &Handle) -> Result<(), StoreError> {
     if tx.count(Counter::Identity)? == 0 {
         let identity = getrandom::u64().map_err(StoreError::opening)?;
         tx.set_count(Counter::Identity, identity.max(1))?;
+        tx.set_count(Counter::Format, migrate::FORMAT)?;
     }
     drop(tx);
     txn.commit().map_err(StoreError::opening)

@@ -140,6 +140,8 @@ pub enum Counter {
     OrdersBy(UserId),
     /// No count: a random number, given when the store is made.
     Identity,
+    /// No count: the form of the whole store, see `migrate`.
+    Format,
 }
 
 impl Counter {
@@ -165,6 +167,7 @@ impl Counter {
             Self::Orders => (16, 0),
             Self::OrdersBy(user) => (17, user.0),
             Self::Identity => (18, 0),
+            Self::Format => (19, 0),
         }
     }
 }
@@ -276,7 +279,7 @@ pub(super) fn key_bytes(key: &impl Key) -> Vec<u8> {
 
 type Bytes = &'static [u8];
 
-fn definition(tag: u8) -> TableDefinition<'static, Bytes, Bytes> {
+pub(super) fn definition(tag: u8) -> TableDefinition<'static, Bytes, Bytes> {
     TableDefinition::new(NAMES[usize::from(tag)])
 }
 

@@ -6,6 +6,7 @@ use std::fmt::{self, Display};
 use redb::ReadableTableMetadata;
 use serde::de::DeserializeOwned;
 
+use super::migrate::FORMAT;
 use super::once::Kept;
 use super::outbox::Noted;
 use super::photos::key_of;
@@ -489,6 +490,7 @@ impl<T: FnMut(Verified)> Check<T> {
     fn counters(&mut self) -> Result<(), StoreError> {
         let mut wanted = std::mem::take(&mut self.counts);
         wanted.insert(key_bytes(&Counter::Identity), Wanted::AtLeast(1));
+        wanted.insert(key_bytes(&Counter::Format), Wanted::Exactly(FORMAT));
         let mut from: Option<Vec<u8>> = None;
         loop {
             let stretch = self.view.raw(&COUNTERS, from.as_deref(), STRETCH)?;

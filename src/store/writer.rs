@@ -24,7 +24,7 @@ pub const QUEUE_MAX: usize = 1_024;
 const BATCH_MAX: usize = 256;
 
 /// How long to wait before the next try when the file can't be reopened.
-const REOPEN_PAUSE: Duration = Duration::from_millis(250);
+const REOPEN_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 250 });
 
 /// How long readers of a replaced handle may take to finish.
 const READERS_GRACE: Duration = Duration::from_secs(5);
@@ -132,9 +132,17 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
         answer_all(asks, &StoreError::Closing);
         return true;
     };
+    if shared.is_full() {
+        for ask in asks {
+            ask.answer(Err(StoreError::DiskFull));
+        }
+        return true;
+    }
     let txn = match handle.begin_write() {
         Ok(txn) => txn,
         Err(error) => {
+            // Before anybody hears of it: who asks at once is told that it is being reopened.
+            shared.is_writable.store(false, Ordering::SeqCst);
             answer_all(asks, &StoreError::not_written(error));
             return false;
         }
@@ -173,12 +181,14 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
             }
         });
         let innocent = StoreError::Dropped;
+        let is_sound = !is_broken && aborted.is_ok();
+        shared.is_writable.store(is_sound, Ordering::SeqCst);
         for (place, ask) in asks.into_iter().enumerate() {
             let is_culprit = place == fates.len();
             let error = culprit.as_ref().filter(|_| is_culprit);
             ask.answer(Err(error.unwrap_or(&innocent).clone()));
         }
-        return !is_broken && aborted.is_ok();
+        return is_sound;
     }
 
     let wrote = tx.writes() > 0;
@@ -197,6 +207,7 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
         txn.abort().map_err(StoreError::not_written)
     };
     if let Err(error) = committed {
+        shared.is_writable.store(false, Ordering::SeqCst);
         answer_all(asks, &error);
         return false;
     }

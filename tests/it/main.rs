@@ -6,6 +6,7 @@ mod day;
 mod judge;
 mod shop;
 
+mod backups;
 mod cart;
 mod cli;
 mod comments;
@@ -22,6 +23,7 @@ mod retries;
 mod routes;
 mod search;
 mod tidy;
+mod upgrade;
 mod users;
 mod walk;
 mod wire;

@@ -98,6 +98,7 @@ anyone POST /auth/refresh/
 anyone POST /auth/sign-up/
 admin  GET /auth/users/
 admin  PATCH /auth/users/{id}/
+admin  POST /backups/
 user   POST /cart/cart-add/
 user   DELETE /cart/cart-clear/
 user   DELETE /cart/cart-remove/

@@ -1,0 +1,88 @@
+//! Backups of a running shop, for admins and for whoever holds its folder.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::fault::{Fault, Known, Problem, Refuse};
+use super::form::{Fields, Form};
+use super::kinds::FILE_NAME;
+use super::route::{Admin, Answer, Body, Created, Ctx};
+use crate::http::StatusCode;
+use crate::store::{BackupError, Made, StoreError};
+
+/// The folder below the data folder that backups are written to.
+pub const FOLDER: &str = "backups";
+
+pub struct NewBackup(String);
+
+impl Fields for NewBackup {
+    fn read(form: &mut Form<'_>) -> Option<Self> {
+        form.required("name", &FILE_NAME).map(Self)
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct BackupView {
+    /// The file, in the folder `backups` of the shop's data folder.
+    name: String,
+    bytes: u64,
+    records: u64,
+}
+
+pub async fn create(
+    ctx: Ctx<Admin>,
+    Body(NewBackup(name)): Body<NewBackup>,
+) -> Answer<Created<BackupView>, NoBackup> {
+    let (store, folder) = (ctx.store.clone(), ctx.data_dir.join(FOLDER));
+    let to = folder.join(&name);
+    let work = move || {
+        let made = std::fs::create_dir_all(&folder);
+        made.map_err(|cause| BackupError::File {
+            path: folder,
+            cause,
+        })?;
+        store.back_up(&to, |_| ())
+    };
+    let done = ctx.backups.place()?.run(work).await;
+    let Made { bytes, records } = done
+        .unwrap_or(Err(StoreError::Bug.into()))
+        .map_err(NoBackup)?;
+    Ok(Created(BackupView {
+        name,
+        bytes,
+        records,
+    }))
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub struct NoBackup(BackupError);
+
+const BACKUP_FAILED: Known = Known::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "backup_failed",
+    "The backup could not be written; the log says why. The shop is not affected.",
+);
+
+impl Refuse for NoBackup {
+    const KNOWN: &'static [&'static Known] = &[&BACKUP_FAILED];
+
+    fn problem(self) -> Problem {
+        match self.0 {
+            BackupError::Exists(_) => Problem::field("name", "There is a backup of this name."),
+            BackupError::Store(StoreError::Closing) => StoreError::Closing.into(),
+            error @ (BackupError::Store(_)
+            | BackupError::File { .. }
+            | BackupError::Unsound { .. }) => {
+                tracing::error!(causes = crate::causes::causes(&error), "a backup failed");
+                Problem::new(&BACKUP_FAILED)
+            }
+        }
+    }
+}
+
+impl From<BackupError> for Fault<NoBackup> {
+    fn from(error: BackupError) -> Self {
+        Self::Refused(NoBackup(error))
+    }
+}

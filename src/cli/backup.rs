@@ -1,0 +1,186 @@
+//! `backup` and `restore`: of a closed shop at its folder, of an open one by asking it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::Ended;
+use crate::api::BACKUPS_FOLDER;
+use crate::app::{App, AppError, now, operator_token};
+use crate::settings::{Backup, CommandLine, Restore};
+use crate::store::{self, Folder, FolderError, Made, Verified};
+
+/// How long an open shop may take to write a backup: a gigabyte takes seconds.
+const PATIENCE: Duration = Duration::from_hours(1);
+
+pub async fn backup(line: &CommandLine, asked: &Backup) -> anyhow::Result<Ended> {
+    let Some(every) = asked.every else {
+        tell(&asked.to, make(line, &asked.to)?);
+        return Ok(Ended::Well);
+    };
+    fs::create_dir_all(&asked.to)
+        .with_context(|| format!("{} can't be made", asked.to.display()))?;
+    loop {
+        let to = asked.to.join(name_of_now()?);
+        match make(line, &to) {
+            Ok(made) => tell(&to, made),
+            // The next one may be luckier: a shop that is closing, a disk that was full.
+            Err(error) => warn(&error),
+        }
+        forget_old(&asked.to, asked.keep)?;
+        tokio::time::sleep(every.unsigned_abs()).await;
+    }
+}
+
+/// `shop-20261125T034512.redb`, in UTC: names sort as their times do.
+fn name_of_now() -> anyhow::Result<String> {
+    let moment = jiff::Timestamp::from_microsecond(now().0)?;
+    Ok(format!("shop-{}.redb", moment.strftime("%Y%m%dT%H%M%S")))
+}
+
+/// Removes all but the newest of the scheduled backups.
+fn forget_old(folder: &Path, keep: usize) -> anyhow::Result<()> {
+    let mut scheduled = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        if name.starts_with("shop-") && path.extension().is_some_and(|end| end == "redb") {
+            scheduled.push(path);
+        }
+    }
+    scheduled.sort();
+    let old = scheduled.len().saturating_sub(keep);
+    for path in scheduled.iter().take(old) {
+        fs::remove_file(path).with_context(|| format!("{} can't be removed", path.display()))?;
+    }
+    Ok(())
+}
+
+/// At the folder if nobody holds it, else by whoever does.
+fn make(line: &CommandLine, to: &Path) -> anyhow::Result<Made> {
+    if to.exists() {
+        bail!("{} is there already; name another file", to.display());
+    }
+    match App::open_read_only(&line.data_dir, line.cache_bytes()) {
+        Ok(app) => {
+            let bar = ProgressBar::new(0);
+            if let Ok(style) =
+                ProgressStyle::with_template("{wide_bar} {pos}/{len} records, {eta} to go")
+            {
+                bar.set_style(style);
+            }
+            let made = app.store.back_up(to, |Verified { rows, of }| {
+                bar.set_length(of);
+                bar.set_position(rows);
+            })?;
+            bar.finish_and_clear();
+            Ok(made)
+        }
+        Err(AppError::Folder(FolderError::Held { holder, .. })) => {
+            ask_open_shop(&line.data_dir, &holder, to)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Has the open shop write it into its folder, and takes it from there.
+fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Made> {
+    let address = holder
+        .split_once("serving at ")
+        .and_then(|(_, rest)| rest.strip_suffix(')'))
+        .ok_or_else(|| {
+            anyhow!("the shop is held by {holder}, which can't be asked for a backup")
+        })?;
+    let token = operator_token(data_dir)?;
+    let name = format!(".asked-for-{}.redb", std::process::id());
+    let agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(PATIENCE))
+        .build()
+        .new_agent();
+    let mut reply = agent
+        .post(format!("http://{address}/backups/"))
+        .header("Authorization", format!("Bearer {token}"))
+        .header("Content-Type", "application/json")
+        .send(json!({"name": name}).to_string())
+        .with_context(|| format!("the shop at {address} does not answer"))?;
+    let said: Value = serde_json::from_str(&reply.body_mut().read_to_string()?)?;
+    if reply.status() != 201 {
+        bail!("the shop at {address} made no backup: {said}");
+    }
+    let written = data_dir.join(BACKUPS_FOLDER).join(name);
+    let moved = take(&written, to);
+    if moved.is_err() {
+        let _ = fs::remove_file(&written);
+    }
+    moved?;
+    let number = |key: &str| said[key].as_u64().unwrap_or_default();
+    Ok(Made {
+        bytes: number("bytes"),
+        records: number("records"),
+    })
+}
+
+/// Moves a file, to another disk if need be, durably.
+fn take(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let cannot = || format!("{} can't be written", to.display());
+    if fs::rename(from, to).is_err() {
+        let mut draft = to.as_os_str().to_owned();
+        draft.push(".part");
+        let draft = PathBuf::from(draft);
+        fs::copy(from, &draft).with_context(cannot)?;
+        fs::File::open(&draft)
+            .and_then(|file| file.sync_all())
+            .with_context(cannot)?;
+        fs::rename(&draft, to).with_context(cannot)?;
+        fs::remove_file(from)?;
+    }
+    let folder = to.parent().filter(|folder| *folder != Path::new(""));
+    fs::File::open(folder.unwrap_or(Path::new(".")))
+        .and_then(|folder| folder.sync_all())
+        .with_context(cannot)
+}
+
+pub fn restore(line: &CommandLine, asked: &Restore) -> anyhow::Result<Ended> {
+    let folder = Folder::hold(&line.data_dir).map_err(AppError::from)?;
+    let before =
+        store::restore(&folder, &asked.from, asked.force).map_err(|error| match error {
+            store::BackupError::Exists(path) => {
+                anyhow!(
+                    "{} is there; --force puts the backup in its place",
+                    path.display()
+                )
+            }
+            error => error.into(),
+        })?;
+    say(&asked.from, before.as_deref());
+    Ok(Ended::Well)
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+fn tell(to: &Path, Made { bytes, records }: Made) {
+    println!(
+        "{} has {records} records in {bytes} bytes, all verified.",
+        to.display()
+    );
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+fn say(from: &Path, before: Option<&Path>) {
+    println!("The shop is as it was in {}.", from.display());
+    if let Some(before) = before {
+        println!("What was there is kept as {}.", before.display());
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "one backup of many that failed")]
+fn warn(error: &anyhow::Error) {
+    eprintln!("no backup this time: {error:#}");
+}

@@ -1,0 +1,179 @@
+//! Backups: one moment of the store as a file of its own, verified before it is called one.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use redb::{Durability, ReadableTable, ReadableTableMetadata, TableDefinition};
+
+use super::disk::{self, Handle};
+use super::tables::{NAMES, Read, Snapshot};
+use super::{DRAFT_NAME, FILE_NAME, Findings, Folder, Store, StoreError, Verified};
+
+/// Memory for the pages of a backup while it is written or read.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// Records copied in one transaction: bounds what it holds in memory.
+const RECORDS_AT_ONCE: u64 = 10_000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    #[error("{path} is there already", path = .0.display())]
+    Exists(PathBuf),
+    #[error("{path} can't be written or read", path = path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{path} is no sound backup: {finding}", path = path.display())]
+    Unsound { path: PathBuf, finding: String },
+}
+
+/// A backup that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    pub bytes: u64,
+    pub records: u64,
+}
+
+impl Store {
+    /// Writes one moment of the store to a new file, then reads it as a shop would and verifies
+    /// all of it. Writers go on meanwhile. Work for a thread that may take its time.
+    pub fn back_up(&self, to: &Path, mut tell: impl FnMut(Verified)) -> Result<Made, BackupError> {
+        if to.exists() {
+            return Err(BackupError::Exists(to.to_owned()));
+        }
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |cause| BackupError::File { path, cause }
+        };
+        let mut draft = to.as_os_str().to_owned();
+        draft.push(".part");
+        let draft = PathBuf::from(draft);
+        let copied = copy(&self.snapshot()?, &draft, &mut tell).and_then(|records| {
+            sound(&draft)?;
+            Ok(records)
+        });
+        if copied.is_err() {
+            let _ = fs::remove_file(&draft); // It may not even have been made.
+        }
+        let records = copied?;
+        fs::rename(&draft, to).map_err(at(to))?;
+        disk::sync_folder_of(to).map_err(at(to))?;
+        let bytes = fs::metadata(to).map_err(at(to))?.len();
+        Ok(Made { bytes, records })
+    }
+}
+
+/// Puts a backup in the place of the store of a folder, after all of it was verified. The store
+/// that was there is kept beside it, and the name it has now is told.
+pub fn restore(
+    folder: &Folder,
+    from: &Path,
+    may_replace: bool,
+) -> Result<Option<PathBuf>, BackupError> {
+    let path = folder.path().join(FILE_NAME);
+    if folder.has_store() && !may_replace {
+        return Err(BackupError::Exists(path));
+    }
+    sound(from)?;
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |cause| BackupError::File { path, cause }
+    };
+    let draft = folder.path().join(DRAFT_NAME);
+    let mut source = fs::File::open(from).map_err(at(from))?;
+    let mut file = disk::private(&draft).map_err(at(&draft))?;
+    io::copy(&mut source, &mut file).map_err(at(&draft))?;
+    file.sync_all().map_err(at(&draft))?;
+    sound(&draft)?; // What was copied, not only what it was copied from.
+    let before = if folder.has_store() {
+        let before = free_name(&path);
+        fs::rename(&path, &before).map_err(at(&before))?;
+        Some(before)
+    } else {
+        None
+    };
+    fs::rename(&draft, &path).map_err(at(&path))?;
+    disk::sync_folder_of(&path).map_err(at(&path))?;
+    Ok(before)
+}
+
+/// `shop.redb.before-restore`, or with a number where that is taken.
+fn free_name(path: &Path) -> PathBuf {
+    let name = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".before-restore");
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        PathBuf::from(name)
+    };
+    let mut names = (1..).map(name);
+    names
+        .find(|name| !name.exists())
+        .expect("numbers do not end")
+}
+
+fn copy(view: &Snapshot, to: &Path, tell: &mut impl FnMut(Verified)) -> Result<u64, BackupError> {
+    let handle = Handle::open(&disk::new_file(to.to_owned()), CACHE_BYTES)?;
+    let mut of = 0;
+    for tag in 0..Snapshot::TABLES {
+        of += view.table(tag)?.len().map_err(StoreError::from)?;
+    }
+    let mut rows = 0;
+    for (tag, name) in (0..).zip(NAMES) {
+        let mut entries = view.table(tag)?.iter().map_err(StoreError::from)?;
+        let mut is_over = false;
+        while !is_over {
+            let mut txn = handle.begin_write().map_err(StoreError::from)?;
+            // The last transaction of all is durable, and all before it with it.
+            txn.set_durability(Durability::None)
+                .map_err(StoreError::not_written)?;
+            {
+                let definition = TableDefinition::<&[u8], &[u8]>::new(name);
+                let mut table = txn.open_table(definition).map_err(StoreError::from)?;
+                let mut copied = 0;
+                while copied < RECORDS_AT_ONCE {
+                    let Some(entry) = entries.next() else {
+                        is_over = true;
+                        break;
+                    };
+                    let (key, record) = entry.map_err(StoreError::from)?;
+                    table
+                        .insert(key.value(), record.value())
+                        .map_err(StoreError::from)?;
+                    copied += 1;
+                }
+                rows += copied;
+            }
+            txn.commit().map_err(StoreError::not_written)?;
+            tell(Verified { rows, of });
+        }
+    }
+    super::prove_writable(&handle)?;
+    handle.close()?;
+    Ok(rows)
+}
+
+/// Opens a file as a shop would, and verifies all of it; the file stays as it is.
+fn sound(path: &Path) -> Result<(), BackupError> {
+    let unsound = |finding| BackupError::Unsound {
+        path: path.to_owned(),
+        finding,
+    };
+    if let Err(cause) = fs::File::open(path) {
+        let path = path.to_owned();
+        return Err(BackupError::File { path, cause });
+    }
+    let store = Store::open_file_read_only(path, CACHE_BYTES);
+    let store = store.map_err(|error| unsound(error.with_causes()))?;
+    let findings: Findings = store.verify(|_| ())?;
+    match findings.told.first() {
+        Some(finding) => Err(unsound(finding.to_string())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,162 @@
+//! Backups: of a closed shop and an open one, under orders, put back, and refused when they are none.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::command::{must_run, run};
+use crate::shop::Shop;
+
+#[test]
+fn a_closed_shop_is_backed_up_and_put_back() {
+    let mut shop = Shop::stocked();
+    shop.day(
+        r#"
+        ann POST /cart/cart-add/ {"product_id": "$phone", "quantity": 2} => 200 ...
+        ann POST /orders/create/ => 201 "$order"
+    "#,
+    );
+    shop.close();
+    let dir = shop.dir().to_owned();
+    let file = dir.join("my-backup.redb");
+    let name = file.display();
+    let said = must_run(&dir, &format!("backup {name}"), "");
+    assert!(said.contains("all verified"), "{said}");
+    let again = run(&dir, &format!("backup {name}"), "");
+    assert!(
+        again.code == Some(1) && again.stderr.contains("already"),
+        "{again:?}"
+    );
+
+    shop.reopen();
+    shop.day("boss DELETE /products/delete-update/$phone/ => 204");
+    shop.close();
+    let refused = run(&dir, &format!("restore {name}"), "");
+    assert!(
+        refused.code == Some(1) && refused.stderr.contains("--force"),
+        "{refused:?}"
+    );
+    let said = must_run(&dir, &format!("restore {name} --force"), "");
+    assert!(said.contains("before-restore"), "{said}");
+    shop.reopen();
+    shop.day(
+        r#"
+        ann GET /orders/list/ => 200 ["$order"]
+        nobody GET /products/detail/$phone/ => 200 {"quantity": 8, "...": 0}
+        nobody GET /products/search/?q=pixel => 200 [{"id": "$phone", "...": 0}]
+    "#,
+    );
+    shop.close();
+    // Into a folder of its own; a shop that was never there is opened with it.
+    let other = tempfile::tempdir().unwrap();
+    must_run(other.path(), &format!("restore {name}"), "");
+    let both = [
+        must_run(&dir, "export", ""),
+        must_run(other.path(), "export", ""),
+    ];
+    assert_eq!(both[0], both[1]);
+}
+
+#[test]
+fn what_is_no_sound_backup_is_not_put_back() {
+    let mut shop = Shop::stocked();
+    shop.close();
+    let dir = shop.dir().to_owned();
+    let file = dir.join("backup.redb");
+    must_run(&dir, &format!("backup {}", file.display()), "");
+    let sound = fs::read(&file).unwrap();
+    let before = must_run(&dir, "export", "");
+    let mut harmed = sound.clone();
+    // Every page that is used is verified: harm enough of them.
+    harmed
+        .iter_mut()
+        .skip(4_096)
+        .step_by(1_000)
+        .for_each(|byte| *byte ^= 1);
+    let (half, _) = sound.split_at(sound.len() / 2);
+    for (what, bytes) in [
+        ("harmed", &harmed[..]),
+        ("half", half),
+        ("nothing", b""),
+        ("a text", b"a backup, believe me"),
+    ] {
+        let bad = dir.join("bad.redb");
+        fs::write(&bad, bytes).unwrap();
+        let refused = run(&dir, &format!("restore {} --force", bad.display()), "");
+        assert_eq!(refused.code, Some(65), "{what}: {refused:?}");
+        assert_eq!(must_run(&dir, "export", ""), before, "{what}");
+    }
+    let nowhere = run(&dir, "restore /nowhere/backup.redb --force", "");
+    assert!(
+        nowhere.code != Some(0) && nowhere.stderr.contains("/nowhere/backup.redb"),
+        "{nowhere:?}"
+    );
+}
+
+#[test]
+fn an_open_shop_is_asked_and_customers_notice_nothing() {
+    let shop = Shop::stocked();
+    let stock = json!({"quantity": 1_000_000});
+    shop.say("boss", "PATCH /products/delete-update/1/", stock)
+        .told(200);
+    shop.token("ann");
+    let over = AtomicBool::new(false);
+    let kept = tempfile::tempdir().unwrap();
+    let count = backups();
+    thread::scope(|scope| {
+        let (shop, over) = (&shop, &over);
+        scope.spawn(move || {
+            let line = json!({"product_id": 1, "quantity": 1});
+            while !over.load(Ordering::SeqCst) {
+                shop.say("ann", "POST /cart/cart-add/", line.clone())
+                    .told(200);
+                shop.say("ann", "POST /orders/create/", Value::Null)
+                    .told(201);
+            }
+        });
+        for n in 0..count {
+            let file = kept.path().join(format!("{n}.redb"));
+            must_run(shop.dir(), &format!("backup {}", file.display()), "");
+        }
+        over.store(true, Ordering::SeqCst);
+    });
+    let mut orders = 0;
+    for n in 0..count {
+        let file = kept.path().join(format!("{n}.redb"));
+        let dir = tempfile::tempdir().unwrap();
+        must_run(dir.path(), &format!("restore {}", file.display()), "");
+        let said = must_run(dir.path(), "doctor", "");
+        assert!(said.contains("are sound"), "{said}");
+        orders += 1;
+    }
+    assert_eq!(orders, count);
+    assert!(shop.list("ann", "/orders/list/").len() > 10);
+    let left = fs::read_dir(shop.dir().join("backups")).unwrap().count();
+    assert_eq!(left, 0, "the copy was taken away");
+}
+
+/// `BACKUPS=200 cargo test --test it open_shop` makes so many.
+fn backups() -> usize {
+    let asked = std::env::var("BACKUPS").ok();
+    asked.and_then(|asked| asked.parse().ok()).unwrap_or(10)
+}
+
+#[test]
+fn an_admin_backs_up_over_http_and_nobody_else() {
+    let shop = Shop::stocked();
+    shop.day(
+        r#"
+        nobody POST /backups/ {"name": "a.redb"} => 401 code not_authenticated
+        ann again => 403 code permission_denied
+        boss again => 201 {"name": "a.redb", "bytes": "*", "records": "*"}
+        again => 400 on name
+        again {"name": "../a.redb"} => 400 on name
+        again {"name": "/etc/passwd"} => 400 on name
+        again {"name": ".."} => 400 on name
+        again {} => 400 on name
+    "#,
+    );
+    assert!(shop.dir().join("backups/a.redb").is_file());
+}
