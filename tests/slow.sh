@@ -11,7 +11,7 @@ damages() { run "damages" env DAMAGES="${DAMAGES:-100000}" cargo test --lib dama
 index_damages() { run "index damages" env INDEX_DAMAGES="${INDEX_DAMAGES:-2000}" cargo test --lib index_damage -- --nocapture; }
 kills() { run "kill -9" env KILLS="${KILLS:-1000}" cargo test --test it kill_nine -- --nocapture; }
 backups() { run "backups" env BACKUPS="${BACKUPS:-200}" cargo test --test it open_shop_is_asked -- --nocapture; }
-model() { run "model" env OPERATIONS="${OPERATIONS:-2000000}" cargo test --lib model -- --nocapture; }
+model() { run "model" env OPERATIONS="${OPERATIONS:-2000000}" cargo test --test it model -- --nocapture; }
 
 families=("$@")
 [ ${#families[@]} -gt 0 ] || families=(power_cuts damages index_damages kills backups model)

@@ -13,6 +13,7 @@ mod comments;
 mod crash;
 mod finding;
 mod lists;
+mod model;
 mod orders;
 mod photos;
 mod products;
