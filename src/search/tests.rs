@@ -1,4 +1,5 @@
 //! The search held against a plain scan, and the index that follows against one built from nothing.
+#![expect(clippy::print_stdout, reason = "the counts are what a run is for")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -588,6 +589,60 @@ fn a_damaged_or_foreign_index_is_built_anew() {
     assert_eq!(answers(&search), before);
     search.close();
     drop(shop.folder);
+}
+
+/// Random harm to the index's files: it is built anew, or answers as before.
+///
+/// `INDEX_DAMAGES=2000 cargo test index_damage` harms that often.
+#[test]
+fn index_damage_changes_no_answer() {
+    let damages = std::env::var("INDEX_DAMAGES").ok();
+    let damages: usize = damages.and_then(|asked| asked.parse().ok()).unwrap_or(60);
+    let seed = getrandom::u64().expect("random") >> 16;
+    let mut random = seed;
+    let mut below = |bound: usize| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(random >> 33).expect("small") % bound
+    };
+    let shop = shop(catalogue(60));
+    let before = answers(&shop.search);
+    shop.search.close();
+    let index = shop.dir.path().join(super::FOLDER);
+    for number in 0..damages {
+        let entries = fs::read_dir(&index)
+            .expect("there")
+            .map(|file| file.expect("read").path());
+        let mut files: Vec<_> = entries
+            .filter(|file| fs::metadata(file).is_ok_and(|file| file.len() > 0))
+            .collect();
+        files.sort();
+        let file = &files[below(files.len())];
+        let mut bytes = fs::read(file).expect("read");
+        match below(4) {
+            0 | 1 => {
+                let at = below(bytes.len());
+                bytes[at] ^= 1 << below(8);
+            }
+            2 => bytes.truncate(below(bytes.len())),
+            _ => {
+                let at = below(bytes.len());
+                let end = bytes.len().min(at + 512);
+                bytes[at..end].fill(0);
+            }
+        }
+        fs::write(file, bytes).expect("written");
+        let search = open_search(shop.dir.path(), &shop.store);
+        assert_eq!(
+            answers(&search),
+            before,
+            "seed {seed}, number {number}, {}",
+            file.display()
+        );
+        search.close();
+    }
+    println!("{damages} index damages, seed {seed}: 0 other answers");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::shop::Shop;
 const CALLERS: [&str; 4] = ["ann", "bob", "cat", "boss"];
 const BOSS: usize = 3;
 
-/// Random numbers from a seed (SplitMix64).
+/// Random numbers from a seed (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
@@ -246,19 +246,19 @@ impl Reference {
         if !self.products.contains_key(&product) {
             return code(404, "not_found");
         }
-        match self.carts[who]
+        let known = self.carts[who]
             .iter_mut()
-            .find(|line| line.product == product)
-        {
-            Some(line) => line.quantity += quantity,
-            None => {
-                self.last.line += 1;
-                self.carts[who].push(Line {
-                    id: self.last.line,
-                    product,
-                    quantity,
-                });
-            }
+            .find(|line| line.product == product);
+        if let Some(line) = known {
+            line.quantity += quantity;
+        } else {
+            self.last.line += 1;
+            let id = self.last.line;
+            self.carts[who].push(Line {
+                id,
+                product,
+                quantity,
+            });
         }
         (200, Some(self.cart(who)))
     }
@@ -279,7 +279,7 @@ impl Reference {
 /// One random call, and what the reference answers.
 struct Call {
     who: usize,
-    call: String,
+    said: String,
     body: Value,
     answer: Answer,
 }
@@ -296,21 +296,20 @@ fn call(model: &mut Reference, random: &mut Random) -> Call {
     );
     let name = format!("Category {}", random.below(9));
     let quantity = random.below(5);
-    let said = |who: usize, call: String, body: Value, answer: Answer| Call {
+    let said = |who: usize, said: String, body: Value, answer: Answer| Call {
         who,
-        call,
+        said,
         body,
         answer,
     };
     let choice = random.below(40);
     match choice {
         0 => {
-            let answer = match model.category_named(&name) {
-                Some(_) => fields(&["name"]),
-                None => {
-                    let id = model.new_category(&name);
-                    (201, Some(json!({"name": name, "id": id})))
-                }
+            let answer = if model.category_named(&name).is_some() {
+                fields(&["name"])
+            } else {
+                let id = model.new_category(&name);
+                (201, Some(json!({"name": name, "id": id})))
             };
             said(
                 BOSS,
@@ -745,7 +744,7 @@ fn the_shop_and_its_model_answer_alike() {
         let shop = shop.as_ref().expect("opened above");
         let Call {
             who,
-            call,
+            said: call,
             body,
             answer,
         } = call(&mut model, &mut random);
