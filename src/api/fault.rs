@@ -59,6 +59,8 @@ known! {
         "The shop's disk is full. Nothing was done; try again when there is space.";
     OUTCOME_UNKNOWN = SERVICE_UNAVAILABLE "outcome_unknown"
         "Writing failed at the last step: whether it was done is unknown. Look before you try again.";
+    NOT_READ = SERVICE_UNAVAILABLE "not_read"
+        "The shop can't read from its disk at the moment; try again.";
     CLOSING = SERVICE_UNAVAILABLE "closing" "The shop is closing. Nothing was done; try again.";
     INTERNAL = INTERNAL_SERVER_ERROR "internal_error"
         "Something went wrong on our side. Please report the X-Request-Id of this reply.";
@@ -272,8 +274,11 @@ impl From<StoreError> for Problem {
                 Self::new(&NOT_WRITTEN)
             }
             StoreError::Unsure(_) => Self::new(&OUTCOME_UNKNOWN),
+            StoreError::Reading(_) => {
+                tracing::error!(causes = causes(&error), "a read failed");
+                Self::new(&NOT_READ)
+            }
             StoreError::Opening(_)
-            | StoreError::Reading(_)
             | StoreError::Damaged { .. }
             | StoreError::Missing { .. }
             | StoreError::Bug => Self::internal(&error),

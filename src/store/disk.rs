@@ -43,13 +43,7 @@ pub fn read_only(path: PathBuf) -> Medium {
     Box::new(move || {
         let file = File::open(&path)?;
         refuse_empty(&file)?;
-        Ok(Box::new(Overlaid {
-            overlay: Mutex::new(Overlay {
-                len: file.metadata()?.len(),
-                pages: BTreeMap::new(),
-            }),
-            file,
-        }))
+        Ok(Box::new(Overlaid::new(Box::new(Plain(file)))?))
     })
 }
 
@@ -92,10 +86,27 @@ impl Handle {
         Self::open_as(medium, cache_bytes, false)
     }
 
+    /// Opens it to be read alone, at once: records have checksums of their own. What lies on the
+    /// medium stays as it is.
+    pub fn open_to_read(medium: &Medium, cache_bytes: usize) -> Result<Self, StoreError> {
+        let overlaid = || Overlaid::new(medium()?);
+        let base = overlaid().map_err(StoreError::opening)?;
+        Self::open_backend(Box::new(base), cache_bytes, false)
+    }
+
     fn open_as(medium: &Medium, cache_bytes: usize, is_strict: bool) -> Result<Self, StoreError> {
+        let backend = medium().map_err(StoreError::opening)?;
+        Self::open_backend(backend, cache_bytes, is_strict)
+    }
+
+    fn open_backend(
+        backend: Box<dyn StorageBackend>,
+        cache_bytes: usize,
+        is_strict: bool,
+    ) -> Result<Self, StoreError> {
         let is_retired = Arc::default();
         let disk = Disk {
-            backend: medium().map_err(StoreError::opening)?,
+            backend,
             is_retired: Arc::clone(&is_retired),
         };
         let db = Database::builder()
@@ -159,10 +170,10 @@ impl StorageBackend for Plain {
     }
 }
 
-/// A file with what was written over it, which never reaches it.
+/// Bytes with what was written over them, which never reaches them.
 #[derive(Debug)]
 struct Overlaid {
-    file: File,
+    base: Box<dyn StorageBackend>,
     overlay: Mutex<Overlay>,
 }
 
@@ -177,16 +188,24 @@ const OVERLAY_PAGE_LEN: usize = 4_096;
 const OVERLAY_PAGE: u64 = OVERLAY_PAGE_LEN as u64;
 
 impl Overlaid {
-    /// A page as it is in the file; zeros beyond its end.
+    fn new(base: Box<dyn StorageBackend>) -> io::Result<Self> {
+        let overlay = Overlay {
+            len: base.len()?,
+            pages: BTreeMap::new(),
+        };
+        Ok(Self {
+            base,
+            overlay: Mutex::new(overlay),
+        })
+    }
+
+    /// A page as it is below; zeros beyond the end.
     fn page(&self, at: u64) -> io::Result<Vec<u8>> {
         let mut page = vec![0; OVERLAY_PAGE_LEN];
-        let mut filled = 0;
-        while filled < page.len() {
-            match self.file.read_at(&mut page[filled..], at + filled as u64)? {
-                0 => break,
-                read => filled += read,
-            }
-        }
+        let there = self.base.len()?.saturating_sub(at);
+        let there =
+            usize::try_from(there).map_or(OVERLAY_PAGE_LEN, |there| there.min(OVERLAY_PAGE_LEN));
+        self.base.read(at, &mut page[..there])?;
         Ok(page)
     }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::disk::Handle;
 use super::tables::Transaction;
 use super::{Shared, StoreError};
 use crate::causes::causes;
@@ -25,6 +26,9 @@ const BATCH_MAX: usize = 256;
 
 /// How long to wait before the next try when the file can't be reopened.
 const REOPEN_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 250 });
+
+/// It grows to this: verifying a large store again and again would take all of a core.
+const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// How long readers of a replaced handle may take to finish.
 const READERS_GRACE: Duration = Duration::from_secs(5);
@@ -228,6 +232,7 @@ fn answer_all(asks: Vec<Box<dyn Ask>>, error: &StoreError) {
 /// meanwhile from the old handle; writes are refused.
 fn reopen(shared: &Shared, queue: &mut mpsc::Receiver<Job>) -> bool {
     shared.is_writable.store(false, Ordering::SeqCst);
+    let mut pause = REOPEN_PAUSE;
     loop {
         while let Ok(job) = queue.try_recv() {
             match job {
@@ -238,30 +243,48 @@ fn reopen(shared: &Shared, queue: &mut mpsc::Receiver<Job>) -> bool {
                 }
             }
         }
-        let opened = shared.open().and_then(|handle| {
-            let old = shared.handle.swap(Some(Arc::new(handle)));
-            if let Some(old) = old {
-                old.retire();
-                let deadline = Instant::now() + READERS_GRACE;
-                // New pages may only replace old ones when nobody reads those any more.
-                while Arc::strong_count(&old) > 1 && Instant::now() < deadline {
-                    thread::sleep(Duration::from_millis(1));
-                }
+        // After an error redb does not even read what it has not in memory: readers get a handle
+        // that nothing can go wrong with.
+        match Handle::open_to_read(&shared.medium, shared.cache_bytes) {
+            Ok(handle) => put_in_place(shared, handle),
+            Err(error) => {
+                tracing::error!(
+                    causes = causes(&error),
+                    "the store can't be opened to be read"
+                );
             }
-            // Open is not enough: on a full disk it opens and takes no write.
-            super::prove_writable(&*shared.handle.load_full().ok_or(StoreError::Closing)?)
+        }
+        // Open is not enough: on a full disk it opens and takes no write.
+        let opened = shared.open().and_then(|handle| {
+            super::prove_writable(&handle)?;
+            Ok(handle)
         });
         match opened {
-            Ok(()) => {
+            Ok(handle) => {
+                put_in_place(shared, handle);
                 shared.is_writable.store(true, Ordering::SeqCst);
                 tracing::warn!("the store was reopened and takes writes again");
                 return true;
             }
             Err(error) => {
                 tracing::error!(causes = causes(&error), "the store can't be reopened yet");
-                thread::sleep(REOPEN_PAUSE);
+                thread::sleep(pause);
+                pause = (pause * 2).min(REOPEN_PAUSE_MAX);
             }
         }
+    }
+}
+
+/// Lets readers have a new handle, and waits for those who still read from the one before: new
+/// pages may only replace old ones when nobody reads those any more.
+fn put_in_place(shared: &Shared, handle: Handle) {
+    let Some(old) = shared.handle.swap(Some(Arc::new(handle))) else {
+        return;
+    };
+    old.retire();
+    let deadline = Instant::now() + READERS_GRACE;
+    while Arc::strong_count(&old) > 1 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
