@@ -1,12 +1,14 @@
 //! Backups: of a closed shop and an open one, under orders, put back, and refused when they are none.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::command::{must_run, run};
+use crate::command::{PATIENCE, Process, binary, must_run, run};
 use crate::shop::Shop;
 
 #[test]
@@ -159,4 +161,36 @@ fn an_admin_backs_up_over_http_and_nobody_else() {
     "#,
     );
     assert!(shop.dir().join("backups/a.redb").is_file());
+}
+
+#[test]
+fn scheduled_backups_go_on_and_the_oldest_are_forgotten() {
+    let shop = Shop::stocked();
+    let kept = tempfile::tempdir().unwrap();
+    let mut command = binary("backup --every 1s --keep 2");
+    command.arg(kept.path()).arg("--data-dir").arg(shop.dir());
+    let names = || {
+        let entries = fs::read_dir(kept.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names
+            .filter(|name| name.ends_with(".redb"))
+            .collect::<BTreeSet<_>>()
+    };
+    let scheduled = Process::start(command, "");
+    let mut seen = BTreeSet::new();
+    let deadline = Instant::now() + PATIENCE;
+    while seen.len() < 4 {
+        assert!(
+            Instant::now() < deadline,
+            "{seen:?}\n{}",
+            scheduled.stderr()
+        );
+        seen.extend(names());
+        thread::yield_now();
+    }
+    drop(scheduled); // Ends it.
+    let left = names();
+    assert!((2..=3).contains(&left.len()), "{left:?}");
+    let newest: BTreeSet<_> = seen.iter().rev().take(2).cloned().collect();
+    assert!(newest.is_subset(&left), "{left:?} of {seen:?}");
 }
