@@ -173,7 +173,7 @@ fn scheduled_backups_go_on_and_the_oldest_are_forgotten() {
         let entries = fs::read_dir(kept.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names
-            .filter(|name| name.ends_with(".redb"))
+            .filter(|name| !name.contains(".part"))
             .collect::<BTreeSet<_>>()
     };
     let scheduled = Process::start(command, "");
