@@ -1,31 +1,23 @@
 //! Signing up, in and out, and one's own profile.
 
-use bytes::Bytes;
-use multer::Multipart;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use super::Parts;
-use super::fault::{Known, MALFORMED, Mistakes, Never, Problem, Refuse, TOKEN_NOT_VALID};
-use super::form::{FieldDoc, Fields, Form};
+use super::fault::{Known, Mistakes, Never, Problem, Refuse, TOKEN_NOT_VALID};
+use super::form::{Fields, Form};
 use super::kinds::{EMAIL, FIRST_NAME, LOGIN_NAME, PASSWORD, PHONE, TOKEN, USERNAME};
-use super::route::{
-    Answer, Anyone, Asked, BODY_REFUSALS, Body, BodyDoc, Created, Ctx, Input, Json, Nothing, User,
-    read_body, unsupported,
-};
+use super::photos::photo_path;
+use super::route::{Answer, Anyone, Body, Created, Ctx, Json, Nothing, User};
 use super::users::role_name;
 use super::wire::Moment;
 use crate::auth::password::Policy;
 use crate::auth::token::{self, Fault as TokenFault, Kind as TokenKind, Pair};
-use crate::http::header;
-use crate::photo::{self, UPLOAD_MAX_BYTES};
 use crate::shop::sessions::{self, Session};
 use crate::shop::users::{
     Account, Email, Names, Newcomer, Phone, ProfileEdit, ProfileRefusal, Role, Taken, Username,
 };
 use crate::store::{SignIn, StoreError};
-use crate::turns::Place;
 
 pub struct SignUp {
     username: Username,
@@ -46,10 +38,10 @@ impl Fields for SignUp {
         if let (Some(password), Some(confirmed)) = (&password, &confirmed)
             && password != confirmed
         {
-            form.refuse::<()>("password", "The two passwords differ.");
+            form.note("password", "The two passwords differ.");
         }
         if form.names("email") == form.names("phone") {
-            form.refuse::<()>("auth", "Give either an email or a phone, one of them.");
+            form.note("auth", "Give either an email or a phone, one of them.");
         }
         Some(Self {
             username: username?,
@@ -88,7 +80,7 @@ fn note_weaknesses(form: &mut Form<'_>, field: &str, policy: Policy, names: &[&s
         return;
     };
     for weakness in policy.weaknesses(&password, names) {
-        form.refuse::<()>(field, weakness.to_string());
+        form.note(field, weakness.to_string());
     }
 }
 
@@ -96,7 +88,7 @@ fn note_weaknesses(form: &mut Form<'_>, field: &str, policy: Policy, names: &[&s
 fn note_taken(form: &mut Form<'_>, taken: Vec<Taken>) {
     for taken in taken {
         let (field, sentence) = taken_sentence(taken);
-        form.refuse::<()>(field, sentence);
+        form.note(field, sentence);
     }
 }
 
@@ -350,11 +342,6 @@ pub fn phone_text(account: &Account) -> Option<String> {
         .map(|phone| phone.as_str().to_owned())
 }
 
-pub fn photo_path(account: &Account) -> Option<String> {
-    let name = account.photo.as_ref()?;
-    Some(format!("/media/photos/{name}"))
-}
-
 impl Fields for ProfileEdit {
     fn read(form: &mut Form<'_>) -> Option<Self> {
         let username = form.optional("username", &USERNAME);
@@ -454,7 +441,7 @@ impl Fields for PasswordChange {
         if let (Some(new_password), Some(confirmed)) = (&new_password, &confirmed)
             && new_password != confirmed
         {
-            form.refuse::<()>("confirm_password", "The two new passwords differ.");
+            form.note("confirm_password", "The two new passwords differ.");
         }
         Some(Self {
             old_password: old_password?,
@@ -515,102 +502,5 @@ impl Refuse for WrongOldPassword {
 
     fn problem(self) -> Problem {
         Problem::field("old_password", "This is not your password.")
-    }
-}
-
-/// The file of a `multipart/form-data` body.
-pub struct PhotoUpload(Place, Bytes);
-
-const MULTIPART: &str = "multipart/form-data";
-
-/// What a multipart body may hold beside the file.
-const FRAMING_MAX_BYTES: usize = 16 << 10;
-
-impl<C: Sync> Input<C> for PhotoUpload {
-    const BODY_MAX_BYTES: usize = UPLOAD_MAX_BYTES + FRAMING_MAX_BYTES;
-
-    async fn take(ctx: &Ctx<C>, asked: &mut Asked) -> Result<Self, Problem> {
-        let given = asked.request.header(header::CONTENT_TYPE);
-        let given = given.unwrap_or_default().to_owned();
-        if !asked.request.has_body() {
-            return Err(no_file());
-        }
-        if !given.to_ascii_lowercase().starts_with(MULTIPART) {
-            return Err(unsupported(&given));
-        }
-        let broken = |_| Problem::new(&MALFORMED).saying("The body is no well-formed form-data.");
-        let place = ctx.photos.place().map_err(Problem::from)?;
-        let boundary = multer::parse_boundary(&given).map_err(broken)?;
-        let max_bytes = <Self as Input<C>>::BODY_MAX_BYTES;
-        let body = read_body(&mut asked.request, max_bytes).await?;
-        let whole = futures_util::stream::once(async { Ok::<_, std::io::Error>(body) });
-        let mut parts = Multipart::new(whole, boundary);
-        while let Some(part) = parts.next_field().await.map_err(broken)? {
-            let is_file = matches!(part.name(), Some("photo" | "file"));
-            let bytes = part.bytes().await.map_err(broken)?;
-            if is_file && bytes.len() > UPLOAD_MAX_BYTES {
-                return Err(Problem::new(&super::fault::BODY_TOO_LARGE));
-            }
-            if is_file {
-                return Ok(Self(place, bytes));
-            }
-        }
-        Err(no_file())
-    }
-
-    fn describe(operation: &mut super::route::Operation) {
-        let schema = json!({
-            "type": "string",
-            "contentMediaType": "application/octet-stream",
-            "description": "PNG, JPEG or WebP, at most 5 MiB and 40 megapixels. Kept at most 1024 pixels wide or high, without EXIF.",
-        });
-        operation.body = Some(BodyDoc {
-            content_types: &[MULTIPART],
-            fields: vec![FieldDoc {
-                name: "photo",
-                is_required: true,
-                schema,
-            }],
-        });
-        operation.refuses_fields = true;
-        operation.refusals.extend(BODY_REFUSALS);
-    }
-}
-
-fn no_file() -> Problem {
-    Problem::field("photo", "Send the file as the form field `photo`.")
-}
-
-#[derive(Serialize, JsonSchema)]
-pub struct PhotoSet {
-    mess: &'static str,
-    photo: Option<String>,
-}
-
-pub async fn set_photo(
-    ctx: Ctx<User>,
-    PhotoUpload(place, bytes): PhotoUpload,
-) -> Answer<Json<PhotoSet>, photo::Refusal> {
-    let photo = photo::keep(place, bytes).await?;
-    let account = ctx.store.set_photo(ctx.caller.id, photo).await?;
-    Ok(Json(PhotoSet {
-        mess: "Your photo is updated.",
-        photo: photo_path(&account),
-    }))
-}
-
-impl Refuse for photo::Refusal {
-    const KNOWN: &'static [&'static Known] = &[];
-
-    fn problem(self) -> Problem {
-        let sentence = match self {
-            Self::Empty => "The file is empty.",
-            Self::UnknownFormat => {
-                "This is no PNG, JPEG or WebP image. HEIC and others must be converted first."
-            }
-            Self::TooManyPixels => "The image has more than 40 megapixels.",
-            Self::Broken => "The image is damaged or cut short.",
-        };
-        Problem::field("photo", sentence)
     }
 }

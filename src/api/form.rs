@@ -190,7 +190,12 @@ impl<'a> Form<'a> {
     }
 
     /// Notes a mistake about a field.
-    pub fn refuse<T>(&mut self, name: &str, sentence: impl Into<String>) -> Option<T> {
+    pub fn note(&mut self, name: &str, sentence: impl Into<String>) {
+        self.mistakes.add(name, sentence);
+    }
+
+    /// The same, where a value was wanted.
+    fn refuse<T>(&mut self, name: &str, sentence: impl Into<String>) -> Option<T> {
         self.mistakes.add(name, sentence);
         None
     }

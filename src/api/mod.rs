@@ -14,10 +14,10 @@ mod health;
 mod home;
 pub mod kinds;
 mod list;
-mod media;
 mod once;
 mod openapi;
 mod orders;
+mod photos;
 mod products;
 mod route;
 mod search;
@@ -76,7 +76,7 @@ fn routes() -> Vec<Route> {
         get("/healthz", "Whether the program runs", health::is_up),
         get("/readyz", "Whether the shop takes orders", health::is_ready),
         get("/api/schema/", "This document", openapi::show),
-        get("/media/photos/{name}", "A profile photo", media::photo),
+        get("/media/photos/{name}", "A profile photo", photos::show),
 
         route(post.clone(), "/auth/sign-up/", "Open an account", auth::sign_up),
         route(post.clone(), "/auth/login/", "Sign in: get an access and a refresh token", auth::login),
@@ -85,7 +85,7 @@ fn routes() -> Vec<Route> {
         route(post.clone(), "/auth/logout-all/", "End every session of yours", auth::logout_all),
         get("/auth/profile/", "Your profile", auth::profile),
         route(patch.clone(), "/auth/profile/update/", "Change your profile", auth::edit_profile),
-        route(patch.clone(), "/auth/profile/photo/", "Set your photo", auth::set_photo),
+        route(patch.clone(), "/auth/profile/photo/", "Set your photo", photos::set),
         route(post.clone(), "/auth/profile/change-pass/", "Change your password", auth::change_password),
         get("/auth/users/", "All accounts", users::list),
         route(patch.clone(), "/auth/users/{id}/", "Change somebody's role, or shut an account", users::edit),

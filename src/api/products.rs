@@ -119,7 +119,7 @@ impl Fields for NewProduct {
         if let Some(category) = form.peek("category", &CATEGORY_ID)
             && !parts.store.has_category(category)?
         {
-            form.refuse::<()>("category", NO_SUCH_CATEGORY);
+            form.note("category", NO_SUCH_CATEGORY);
         }
         Ok(())
     }

@@ -3,11 +3,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::auth::{email_text, phone_text, photo_path};
+use super::auth::{email_text, phone_text};
 use super::fault::{Fault, Known, NOT_FOUND, Problem, Refuse};
 use super::form::{Fields, Form};
 use super::kinds::{Choice, Flag};
 use super::list::{Listing, PageFields};
+use super::photos::photo_path;
 use super::route::{Admin, Answer, At, Body, Ctx, Findable, Json, Query, off_thread};
 use super::wire::Moment;
 use crate::http::StatusCode;

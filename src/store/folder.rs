@@ -126,7 +126,7 @@ impl Folder {
         file.write_all(&secret)?;
         file.sync_all()?;
         fs::rename(&draft, &path)?;
-        super::sync_folder_of(&path)?;
+        super::disk::sync_folder_of(&path)?;
         Ok(secret)
     }
 }

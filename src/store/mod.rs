@@ -417,8 +417,3 @@ fn prove_writable(handle: &Handle) -> Result<(), StoreError> {
     drop(tx);
     txn.commit().map_err(StoreError::opening)
 }
-
-/// Makes a file's directory entry durable; for files that stand beside the store.
-fn sync_folder_of(path: &Path) -> std::io::Result<()> {
-    disk::sync_folder_of(path)
-}
