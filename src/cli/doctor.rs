@@ -21,7 +21,12 @@ pub async fn doctor(line: &CommandLine) -> anyhow::Result<Ended> {
         records = of;
     })?;
     bar.finish_and_clear();
-    let index = Search::check(&line.data_dir, &app.store)?;
+    // An index can only be compared with a store that can be read.
+    let index = if findings.is_empty() {
+        Search::check(&line.data_dir, &app.store)?
+    } else {
+        Vec::new()
+    };
     app.close().await?;
     let told = findings.told.iter().map(ToString::to_string);
     let lines: Vec<String> = told.collect();

@@ -11,6 +11,7 @@ mod cart;
 mod cli;
 mod comments;
 mod crash;
+mod doctor;
 mod finding;
 mod lists;
 mod model;
