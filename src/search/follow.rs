@@ -14,6 +14,7 @@ use std::sync::{Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tantivy::TantivyError;
+use tantivy::index::SegmentId;
 
 use super::disk::{BuildError, Change, DiskIndex, Segments, Unusable};
 use super::part::{Part, cents};
@@ -43,7 +44,9 @@ pub enum FollowError {
     Build(#[from] BuildError),
     #[error("the index can't be written or read")]
     Index(#[from] TantivyError),
-    #[error("the store has forgotten what changed since the index was written")]
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    #[error("the store forgot what changed since the index was written, or was put back")]
     Forgotten,
     #[error("the index is damaged")]
     Damaged,
@@ -80,6 +83,18 @@ pub struct Generation {
 }
 
 impl State {
+    /// The parts on the disk, and nothing that changed since.
+    fn of(segments: Vec<(SegmentId, Option<Part>)>, sequence: u64) -> Self {
+        let segments = segments
+            .into_iter()
+            .filter_map(|(id, part)| Some((id, part?)));
+        Self {
+            segments: segments.collect(),
+            sequence,
+            ..Self::default()
+        }
+    }
+
     pub fn parts(&self) -> Vec<&Part> {
         let segments = self.segments.iter().map(|(_, part)| part);
         segments.chain([&self.old.part, &self.young.part]).collect()
@@ -158,27 +173,38 @@ impl Follower {
 
     /// Opens the index, or builds it anew, and brings it up to date with the store.
     pub fn open(&self) -> Result<DiskIndex, FollowError> {
-        let store = self.store.identity()?;
-        let (disk, sequence) = match DiskIndex::open(&self.folder, store) {
-            Ok((disk, progress)) => match self.write_missed(&disk, progress)? {
-                Some(sequence) => (disk, sequence),
-                None => self.build("the store forgot what changed since, or was put back")?,
-            },
-            Err(Unusable::Missing) => self.build("there is none yet")?,
-            Err(unusable) => self.build(&unusable.to_string())?,
-        };
-        let segments = disk.segments(&[])?;
-        let segments = segments
-            .into_iter()
-            .filter_map(|(id, part)| Some((id, part?)));
-        let state = State {
-            segments: segments.collect(),
-            sequence,
-            ..State::default()
+        // Damage may hit where tantivy does not expect any.
+        let reopened = catch_unwind(AssertUnwindSafe(|| self.reopen()));
+        let (disk, state) = match reopened.unwrap_or(Err(FollowError::Panicked)) {
+            Ok(reopened) => reopened,
+            // Not the index's fault: a new one would meet the same.
+            Err(error @ (FollowError::Store(_) | FollowError::Index(TantivyError::IoError(_)))) => {
+                return Err(error);
+            }
+            Err(error) => {
+                let (disk, sequence) = self.build(&error.to_string())?;
+                let state = State::of(disk.segments(&[])?, sequence);
+                (disk, state)
+            }
         };
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
         self.is_ready.store(true, Ordering::SeqCst);
         Ok(disk)
+    }
+
+    /// Opens the index that is there, and brings it up to date with the store.
+    fn reopen(&self) -> Result<(DiskIndex, State), FollowError> {
+        let (disk, progress) = DiskIndex::open(&self.folder, self.store.identity()?)?;
+        let sequence = self.write_missed(&disk, progress)?;
+        let state = State::of(disk.segments(&[])?, sequence);
+        let alive: usize = state.segments.iter().map(|(_, part)| part.alive()).sum();
+        // What tantivy notes of its segments has no checksum, so they are counted, unless the shop
+        // has changed meanwhile: asked in this order, an unchanged shop had so many.
+        let products = self.store.product_count()?;
+        if alive as u64 != products && self.store.last_change()? == sequence {
+            return Err(FollowError::Damaged);
+        }
+        Ok((disk, state))
     }
 
     /// Builds the index from the store's products.
@@ -211,23 +237,19 @@ impl Follower {
         Ok((disk, sequence))
     }
 
-    /// Writes what the store changed after `sequence`; `None` when it does not remember.
-    fn write_missed(
-        &self,
-        disk: &DiskIndex,
-        progress: Progress,
-    ) -> Result<Option<u64>, FollowError> {
+    /// Writes what the store changed since, and says up to where.
+    fn write_missed(&self, disk: &DiskIndex, progress: Progress) -> Result<u64, FollowError> {
         let mut sequence = progress.sequence;
         let last = self.store.last_change()?;
         // A store that was put back has no such change, or another one of that number.
         if sequence > 0 && self.store.mark_of(sequence)? != Some(progress.mark) {
-            return Ok(None);
+            return Err(FollowError::Forgotten);
         }
         if sequence >= last {
-            return Ok(Some(sequence));
+            return Ok(sequence);
         }
         tracing::info!(missed = last - sequence, "the search index catches up");
-        let written = disk.write(self.progress(last)?, true, |write| {
+        disk.write(self.progress(last)?, true, |write| {
             while sequence < last {
                 let Some(changes) = self.store.changes_after(sequence, TAKEN_AT_ONCE)? else {
                     return Err(FollowError::Forgotten); // Nothing of this is committed.
@@ -238,13 +260,9 @@ impl Follower {
                 }
             }
             Ok::<_, FollowError>(())
-        });
-        match written {
-            // The store may have gone on: what came after `last` is met again, which does no harm.
-            Ok(()) => Ok(Some(last)),
-            Err(FollowError::Forgotten) => Ok(None),
-            Err(error) => Err(error),
-        }
+        })?;
+        // The store may have gone on: what came after `last` is met again, which does no harm.
+        Ok(last)
     }
 
     fn keep_up(&self, disk: &DiskIndex) -> Result<(), FollowError> {

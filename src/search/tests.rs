@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
@@ -74,8 +75,10 @@ fn write(store: &Store, rows: Vec<ImportRow>) {
 
 fn open_search(dir: &Path, store: &Store) -> Search {
     let search = Search::open(dir, store.clone()).expect("opened");
+    let until = Instant::now() + Duration::from_mins(1);
     while !search.is_ready() {
-        std::thread::yield_now();
+        assert!(Instant::now() < until, "the index is not ready");
+        std::thread::sleep(Duration::from_millis(1));
     }
     search
 }
@@ -396,7 +399,7 @@ fn an_index_that_followed_answers_as_one_built_from_nothing() {
         run(shop.store.withdraw(ProductId(2 + n * 3))).expect("written");
         // Some of it while the index commits.
         if n % 40 == 39 {
-            std::thread::sleep(std::time::Duration::from_millis(1_100));
+            std::thread::sleep(Duration::from_millis(1_100));
         }
     }
     let followed = answers(&shop.search);
@@ -587,6 +590,43 @@ fn a_damaged_or_foreign_index_is_built_anew() {
     fs::rename(other.dir.path().join(super::FOLDER), &index).expect("moved");
     let search = open_search(shop.dir.path(), &shop.store);
     assert_eq!(answers(&search), before);
+    search.close();
+    drop(shop.folder);
+}
+
+/// tantivy's lists of files and segments have no checksums.
+#[test]
+fn what_the_lists_of_the_index_forget_is_missed() {
+    let shop = shop(catalogue(100));
+    assert!(run(shop.store.withdraw(ProductId(7))).expect("withdrawn"));
+    let before = answers(&shop.search);
+    shop.search.close();
+    let index = shop.dir.path().join(super::FOLDER);
+    let named = |ending: &str| {
+        let names = fs::read_dir(&index).expect("there");
+        let mut names = names.map(|file| file.expect("read").file_name().into_string());
+        names.find_map(|name| name.ok().filter(|name| name.ends_with(ending)))
+    };
+    let rewrite = |name: &str, from: &str, to: &str| {
+        let text = fs::read_to_string(index.join(name)).expect("read");
+        assert!(text.contains(from), "{name}: {text}");
+        fs::write(index.join(name), text.replacen(from, to, 1)).expect("written");
+    };
+
+    assert!(named(".del").is_some(), "a deletion is noted by itself");
+    rewrite("meta.json", "\"deletes\"", "\"delates\"");
+    let search = open_search(shop.dir.path(), &shop.store);
+    assert_eq!(answers(&search), before, "a deletion was forgotten");
+    search.close();
+
+    let columns = named(".fast").expect("there");
+    rewrite(".managed.json", &columns, &columns.replacen('.', "(", 1));
+    let mut bytes = fs::read(index.join(&columns)).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(index.join(&columns), bytes).expect("written");
+    let search = open_search(shop.dir.path(), &shop.store);
+    assert_eq!(answers(&search), before, "a file was forgotten");
     search.close();
     drop(shop.folder);
 }
