@@ -213,8 +213,8 @@ pub struct Backup {
     #[arg(long, value_name = "TIME")]
     pub every: Option<jiff::SignedDuration>,
     /// How many of them to keep
-    #[arg(long, value_name = "N", default_value_t = 24, requires = "every")]
-    pub keep: usize,
+    #[arg(long, value_name = "N", default_value_t = 24, requires = "every", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: u32,
 }
 
 #[derive(Debug, Args)]

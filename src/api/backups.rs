@@ -73,6 +73,7 @@ impl Refuse for NoBackup {
             BackupError::Store(StoreError::Closing) => StoreError::Closing.into(),
             error @ (BackupError::Store(_)
             | BackupError::File { .. }
+            | BackupError::IsDraft(_)
             | BackupError::Unsound { .. }) => {
                 tracing::error!(causes = crate::causes::causes(&error), "a backup failed");
                 Problem::new(&BACKUP_FAILED)

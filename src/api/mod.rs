@@ -174,7 +174,7 @@ impl Api {
                 format!("This path answers with {offers}, which the Accept header rules out.");
             return Err(Problem::new(&NOT_ACCEPTABLE).saying(sentence));
         }
-        let once = once::key(&request, account.as_ref())?.zip(account.clone());
+        let once = once::key(row.access, &request, account.as_ref())?.zip(account.clone());
         let visit = Visit {
             parts: Arc::clone(&self.parts),
             store: self.parts.store.clone(),

@@ -1,10 +1,11 @@
 //! Safe retries: a request with an `Idempotency-Key` is done once, and answered the same however
 //! often it comes.
 
-use sha2::{Digest, Sha256};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 
 use super::fault::{Known, Problem};
-use super::route::{Route, Visit, read_body};
+use super::route::{Access, Route, Visit, read_body};
 use crate::http::{HeaderName, HeaderValue, Method, Reply, Request, StatusCode};
 use crate::shop::users::Account;
 use crate::store::{KeptReply, Once, Outcome};
@@ -28,8 +29,16 @@ pub const KEY_REUSED: Known = Known::new(
     "This Idempotency-Key was used for another request within the last 24 hours.",
 );
 
-/// The key of a request that is to be done once: a change, by somebody who is signed in.
-pub fn key(request: &Request, account: Option<&Account>) -> Result<Option<String>, Problem> {
+/// The key of a request that is to be done once: a change, by somebody who is signed in and has
+/// to be. What is open to all may carry a password or answer with tokens, which are not kept.
+pub fn key(
+    access: Access,
+    request: &Request,
+    account: Option<&Account>,
+) -> Result<Option<String>, Problem> {
+    if access == Access::Anyone {
+        return Ok(None);
+    }
     let is_change =
         [Method::POST, Method::PATCH, Method::PUT, Method::DELETE].contains(&request.method);
     let (true, Some(_), Some(key)) = (is_change, account, request.headers.get(KEY)) else {
@@ -61,7 +70,7 @@ pub async fn call(
     let once = Once {
         user: user.id,
         key,
-        fingerprint: fingerprint(&visit.request, &body),
+        fingerprint: fingerprint(parts.tokens.keyed_digest(), &visit.request, &body),
         now: visit.now,
     };
     visit.request.put_back(body);
@@ -86,15 +95,14 @@ pub async fn call(
 }
 
 /// Method, path, query and body: what makes a request the same.
-fn fingerprint(request: &Request, body: &[u8]) -> [u8; 32] {
+fn fingerprint(mut digest: Hmac<Sha256>, request: &Request, body: &[u8]) -> [u8; 32] {
     let path = request.path.trim_end_matches('/');
-    let mut digest = Sha256::new();
     for part in [request.method.as_str(), path, &request.query] {
-        digest.update(part);
-        digest.update([0]); // In none of them.
+        digest.update(part.as_bytes());
+        digest.update(&[0]); // In none of them.
     }
     digest.update(body);
-    digest.finalize().into()
+    digest.finalize().into_bytes().into()
 }
 
 fn kept(reply: &Reply) -> KeptReply {

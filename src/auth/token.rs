@@ -77,6 +77,7 @@ pub struct Tokens {
     minting: EncodingKey,
     reading: DecodingKey,
     validation: Validation,
+    keyed: Hmac<Sha256>,
 }
 
 impl Tokens {
@@ -92,7 +93,14 @@ impl Tokens {
             minting: EncodingKey::from_secret(key),
             reading: DecodingKey::from_secret(key),
             validation,
+            keyed: keyed(key),
         }
+    }
+
+    /// A digest that nobody without the key can make, so that it gives away nothing of what was
+    /// digested, not even of a password to whoever tries many.
+    pub fn keyed_digest(&self) -> Hmac<Sha256> {
+        self.keyed.clone()
     }
 
     pub fn mint_pair(&self, user: UserId, now: Timestamp) -> Result<Pair, MintError> {
@@ -222,6 +230,14 @@ static HS256_ONLY: CryptoProvider = CryptoProvider {
     },
     key_utils: KeyUtils::new_unimplemented(),
 };
+
+/// Digests under a key that comes from the tokens' key and is another, so that no digest signs.
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    let key = Sha256::new().chain_update("digests").chain_update(key);
+    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+    block[..32].copy_from_slice(&key.finalize());
+    Hmac::new(&block)
+}
 
 /// HMAC with SHA-256 under this key (RFC 7518, section 3.2).
 struct Hs256(Vec<u8>);

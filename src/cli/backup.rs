@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::{SignedDuration, civil};
 use serde_json::{Value, json};
 
 use super::Ended;
@@ -22,6 +23,9 @@ pub async fn backup(line: &CommandLine, asked: &Backup) -> anyhow::Result<Ended>
         tell(&asked.to, make(line, &asked.to)?);
         return Ok(Ended::Well);
     };
+    if every < SignedDuration::from_secs(1) {
+        bail!("--every takes a second or more, such as 1h");
+    }
     fs::create_dir_all(&asked.to)
         .with_context(|| format!("{} can't be made", asked.to.display()))?;
     loop {
@@ -31,15 +35,26 @@ pub async fn backup(line: &CommandLine, asked: &Backup) -> anyhow::Result<Ended>
             // The next one may be luckier: a shop that is closing, a disk that was full.
             Err(error) => warn(&error),
         }
-        forget_old(&asked.to, asked.keep)?;
+        if let Err(error) = forget_old(&asked.to, asked.keep as usize) {
+            warn(&error);
+        }
         tokio::time::sleep(every.unsigned_abs()).await;
     }
 }
 
-/// `shop-20261125T034512.redb`, in UTC: names sort as their times do.
+/// Names of scheduled backups, such as `shop-20261125T034512.redb`, in UTC: they sort as their
+/// times do.
+const SCHEDULED_NAME: &str = "shop-%Y%m%dT%H%M%S.redb";
+
 fn name_of_now() -> anyhow::Result<String> {
     let moment = jiff::Timestamp::from_microsecond(now().0)?;
-    Ok(format!("shop-{}.redb", moment.strftime("%Y%m%dT%H%M%S")))
+    Ok(moment.strftime(SCHEDULED_NAME).to_string())
+}
+
+/// Whether a name is one that was given above, and not the owner's own.
+fn is_scheduled(name: &str) -> bool {
+    let moment = civil::DateTime::strptime(SCHEDULED_NAME, name);
+    moment.is_ok_and(|moment| moment.strftime(SCHEDULED_NAME).to_string() == name)
 }
 
 /// Removes all but the newest of the scheduled backups.
@@ -51,7 +66,7 @@ fn forget_old(folder: &Path, keep: usize) -> anyhow::Result<()> {
             .file_name()
             .and_then(|name| name.to_str())
             .unwrap_or_default();
-        if name.starts_with("shop-") && path.extension().is_some_and(|end| end == "redb") {
+        if is_scheduled(name) {
             scheduled.push(path);
         }
     }
@@ -99,10 +114,13 @@ fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Mad
             anyhow!("the shop is held by {holder}, which can't be asked for a backup")
         })?;
     let token = operator_token(data_dir)?;
-    let name = format!(".asked-for-{}.redb", std::process::id());
+    let name = format!(".asked-for-{:016x}.redb", getrandom::u64()?);
     let agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(PATIENCE))
+        // The token is for the shop on this machine alone.
+        .proxy(None)
+        .max_redirects(0)
         .build()
         .new_agent();
     let mut reply = agent

@@ -51,7 +51,7 @@ fn tell(records: u64, findings: &[String], more: usize, index: &[String]) {
     }
     if !findings.is_empty() {
         println!(
-            "The store is damaged. Put back a backup with `electron-market restore`; what was sold since is in the log."
+            "The store is damaged. Put back a backup with `electron-market restore`; what was sold since is not in it."
         );
     }
     if !index.is_empty() {

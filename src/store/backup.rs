@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use redb::{Durability, ReadableTable, ReadableTableMetadata, TableDefinition};
@@ -20,6 +21,8 @@ const RECORDS_AT_ONCE: u64 = 10_000;
 pub enum BackupError {
     #[error("{path} is there already", path = .0.display())]
     Exists(PathBuf),
+    #[error("{path} is what a restore writes; rename it first", path = .0.display())]
+    IsDraft(PathBuf),
     #[error("{path} can't be written or read", path = path.display())]
     File {
         path: PathBuf,
@@ -85,6 +88,9 @@ pub fn restore(
         move |cause| BackupError::File { path, cause }
     };
     let draft = folder.path().join(DRAFT_NAME);
+    if same_file(from, &draft) {
+        return Err(BackupError::IsDraft(from.to_owned()));
+    }
     let mut source = fs::File::open(from).map_err(at(from))?;
     let mut file = disk::private(&draft).map_err(at(&draft))?;
     io::copy(&mut source, &mut file).map_err(at(&draft))?;
@@ -92,7 +98,9 @@ pub fn restore(
     sound(&draft)?; // What was copied, not only what it was copied from.
     let before = if folder.has_store() {
         let before = free_name(&path);
-        fs::rename(&path, &before).map_err(at(&before))?;
+        // A second name, so that there is a store at every moment.
+        fs::hard_link(&path, &before).map_err(at(&before))?;
+        disk::sync_folder_of(&path).map_err(at(&path))?;
         Some(before)
     } else {
         None
@@ -100,6 +108,11 @@ pub fn restore(
     fs::rename(&draft, &path).map_err(at(&path))?;
     disk::sync_folder_of(&path).map_err(at(&path))?;
     Ok(before)
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    let place = |path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
+    matches!((place(a), place(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 /// `shop.redb.before-restore`, or with a number where that is taken.

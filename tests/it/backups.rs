@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -90,6 +90,12 @@ fn what_is_no_sound_backup_is_not_put_back() {
         assert_eq!(refused.code, Some(65), "{what}: {refused:?}");
         assert_eq!(must_run(&dir, "export", ""), before, "{what}");
     }
+    // What a restore that was cut short left, taken for the backup that it is.
+    let draft = dir.join("shop.redb.new");
+    fs::write(&draft, &sound).unwrap();
+    let refused = run(&dir, &format!("restore {} --force", draft.display()), "");
+    assert!(refused.stderr.contains("rename it first"), "{refused:?}");
+    assert_eq!(fs::read(&draft).unwrap(), sound);
     let nowhere = run(&dir, "restore /nowhere/backup.redb --force", "");
     assert!(
         nowhere.code != Some(0) && nowhere.stderr.contains("/nowhere/backup.redb"),
@@ -105,10 +111,12 @@ fn an_open_shop_is_asked_and_customers_notice_nothing() {
         .told(200);
     shop.token("ann");
     let over = AtomicBool::new(false);
+    let answered = AtomicUsize::new(0);
+    let mut answered_before = Vec::new();
     let kept = tempfile::tempdir().unwrap();
     let count = backups();
     thread::scope(|scope| {
-        let (shop, over) = (&shop, &over);
+        let (shop, over, answered) = (&shop, &over, &answered);
         scope.spawn(move || {
             let line = json!({"product_id": 1, "quantity": 1});
             while !over.load(Ordering::SeqCst) {
@@ -116,24 +124,25 @@ fn an_open_shop_is_asked_and_customers_notice_nothing() {
                     .told(200);
                 shop.say("ann", "POST /orders/create/", Value::Null)
                     .told(201);
+                answered.fetch_add(1, Ordering::SeqCst);
             }
         });
         for n in 0..count {
             let file = kept.path().join(format!("{n}.redb"));
+            answered_before.push(answered.load(Ordering::SeqCst));
             must_run(shop.dir(), &format!("backup {}", file.display()), "");
         }
         over.store(true, Ordering::SeqCst);
     });
-    let mut orders = 0;
-    for n in 0..count {
+    for (n, before) in answered_before.into_iter().enumerate() {
         let file = kept.path().join(format!("{n}.redb"));
         let dir = tempfile::tempdir().unwrap();
         must_run(dir.path(), &format!("restore {}", file.display()), "");
         let said = must_run(dir.path(), "doctor", "");
         assert!(said.contains("are sound"), "{said}");
-        orders += 1;
+        let orders = Shop::open_in(dir).list("ann", "/orders/list/").len();
+        assert!(orders >= before, "backup {n}: {orders} of {before} orders");
     }
-    assert_eq!(orders, count);
     assert!(shop.list("ann", "/orders/list/").len() > 10);
     let left = fs::read_dir(shop.dir().join("backups")).unwrap().count();
     assert_eq!(left, 0, "the copy was taken away");
@@ -167,13 +176,15 @@ fn an_admin_backs_up_over_http_and_nobody_else() {
 fn scheduled_backups_go_on_and_the_oldest_are_forgotten() {
     let shop = Shop::stocked();
     let kept = tempfile::tempdir().unwrap();
+    let golden = kept.path().join("shop-golden.redb");
+    fs::write(&golden, "the owner's own").unwrap();
     let mut command = binary("backup --every 1s --keep 2");
     command.arg(kept.path()).arg("--data-dir").arg(shop.dir());
     let names = || {
         let entries = fs::read_dir(kept.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names
-            .filter(|name| !name.contains(".part"))
+            .filter(|name| !name.contains(".part") && !name.contains("golden"))
             .collect::<BTreeSet<_>>()
     };
     let scheduled = Process::start(command, "");
@@ -189,6 +200,17 @@ fn scheduled_backups_go_on_and_the_oldest_are_forgotten() {
         thread::yield_now();
     }
     drop(scheduled); // Ends it.
+    assert!(golden.exists(), "what the owner named is the owner's");
+    for (wrong, said) in [
+        ("backup /tmp/x --every 0s", "a second or more"),
+        ("backup /tmp/x --every 1s --keep 0", "--keep"),
+    ] {
+        let refused = run(shop.dir(), wrong, "");
+        assert!(
+            refused.code != Some(0) && refused.stderr.contains(said),
+            "{refused:?}"
+        );
+    }
     let left = names();
     assert!((2..=3).contains(&left.len()), "{left:?}");
     let newest: BTreeSet<_> = seen.iter().rev().take(2).cloned().collect();
