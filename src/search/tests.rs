@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::disk::{DiskIndex, Unusable};
 use super::{Search, words};
 use crate::shop::ids::ProductId;
 use crate::shop::money::Money;
@@ -625,6 +626,12 @@ fn what_the_lists_of_the_index_forget_is_missed() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x10;
     fs::write(index.join(&columns), bytes).expect("written");
+    let store = shop.store.identity().expect("read");
+    let opened = DiskIndex::open(&index, store).map(|(_, progress)| progress);
+    assert!(
+        matches!(opened, Err(Unusable::Damaged(ref file)) if *file == columns),
+        "{opened:?}"
+    );
     let search = open_search(shop.dir.path(), &shop.store);
     assert_eq!(answers(&search), before, "a file was forgotten");
     search.close();

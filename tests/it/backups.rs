@@ -141,7 +141,8 @@ fn an_open_shop_is_asked_and_customers_notice_nothing() {
         let said = must_run(dir.path(), "doctor", "");
         assert!(said.contains("are sound"), "{said}");
         let orders = Shop::open_in(dir).list("ann", "/orders/list/").len();
-        assert!(orders >= before, "backup {n}: {orders} of {before} orders");
+        let listed = before.min(1_000); // What a list holds at most.
+        assert!(orders >= listed, "backup {n}: {orders} of {before} orders");
     }
     assert!(shop.list("ann", "/orders/list/").len() > 10);
     let left = fs::read_dir(shop.dir().join("backups")).unwrap().count();
