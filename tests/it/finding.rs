@@ -246,6 +246,9 @@ fn the_index_is_built_anew_at_the_command_line() {
     )
     .unwrap();
     shop.reopen();
+    while shop.say("nobody", "GET /readyz", Value::Null).status != 200 {
+        std::thread::yield_now();
+    }
     assert_eq!(titles(&shop, "cans"), ["Écouteurs"]);
     assert_eq!(titles(&shop, "notebook"), Vec::<String>::new());
 }
