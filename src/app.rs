@@ -15,7 +15,7 @@ use crate::http;
 use crate::photo::Encoder;
 use crate::search::Search;
 use crate::shop::time::Timestamp;
-use crate::store::{Folder, FolderError, Store, StoreError};
+use crate::store::{self, Folder, FolderError, Store, StoreError};
 use crate::turns::Turns;
 
 /// The token-signing key's file in the data folder.
@@ -102,6 +102,9 @@ impl App {
         }
         if !folder.has_store() && folder.path().join(KEY_NAME).exists() {
             return Err(AppError::StoreIsGone);
+        }
+        if let Err(error) = store::remove_leftovers(&folder) {
+            tracing::warn!(%error, "what a backup that was cut short left can't be removed");
         }
         let store = Store::open(&folder, limits.cache_bytes, limits.min_free_bytes)?;
         Ok(Self {

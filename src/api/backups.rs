@@ -8,10 +8,7 @@ use super::form::{Fields, Form};
 use super::kinds::FILE_NAME;
 use super::route::{Admin, Answer, Body, Created, Ctx};
 use crate::http::StatusCode;
-use crate::store::{BackupError, Made, StoreError};
-
-/// The folder below the data folder that backups are written to.
-pub const FOLDER: &str = "backups";
+use crate::store::{BackupError, Made, StoreError, place_of_backup};
 
 pub struct NewBackup(String);
 
@@ -33,16 +30,8 @@ pub async fn create(
     ctx: Ctx<Admin>,
     Body(NewBackup(name)): Body<NewBackup>,
 ) -> Answer<Created<BackupView>, NoBackup> {
-    let (store, folder) = (ctx.store.clone(), ctx.data_dir.join(FOLDER));
-    let to = folder.join(&name);
-    let work = move || {
-        let made = std::fs::create_dir_all(&folder);
-        made.map_err(|cause| BackupError::File {
-            path: folder,
-            cause,
-        })?;
-        store.back_up(&to, |_| ())
-    };
+    let (store, to) = (ctx.store.clone(), place_of_backup(&ctx.data_dir, &name)?);
+    let work = move || store.back_up(&to, |_| ());
     let done = ctx.backups.place()?.run(work).await;
     let Made { bytes, records } = done
         .unwrap_or(Err(StoreError::Bug.into()))
@@ -64,12 +53,26 @@ const BACKUP_FAILED: Known = Known::new(
     "The backup could not be written; the log says why. The shop is not affected.",
 );
 
+const NO_ROOM: Known = Known::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "backup_has_no_room",
+    "The disk has no room for a backup beside what the shop keeps free. Make room, or run \
+     `electron-market backup` to another disk while the shop is closed.",
+);
+
 impl Refuse for NoBackup {
-    const KNOWN: &'static [&'static Known] = &[&BACKUP_FAILED];
+    const KNOWN: &'static [&'static Known] = &[&BACKUP_FAILED, &NO_ROOM];
 
     fn problem(self) -> Problem {
         match self.0 {
             BackupError::Exists(_) => Problem::field("name", "There is a backup of this name."),
+            BackupError::DraftName(_) => {
+                Problem::field("name", "Backups end in .part while they are written.")
+            }
+            error @ BackupError::NoRoom { .. } => {
+                tracing::error!(%error, "a backup was not begun");
+                Problem::new(&NO_ROOM)
+            }
             BackupError::Store(StoreError::Closing) => StoreError::Closing.into(),
             error @ (BackupError::Store(_)
             | BackupError::File { .. }

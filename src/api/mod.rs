@@ -6,7 +6,7 @@
 
 mod auth;
 mod backups;
-mod cart;
+mod carts;
 mod comments;
 pub mod fault;
 pub mod form;
@@ -28,7 +28,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use auth::taken_sentence;
-pub use backups::FOLDER as BACKUPS_FOLDER;
 
 use crate::auth::password::Passwords;
 use crate::auth::token::{Kind, Tokens};
@@ -111,11 +110,11 @@ fn routes() -> Vec<Route> {
         route(delete.clone(), "/products/ud-comment/{id}/", "Delete a comment of yours, or any as an admin", comments::delete),
         get("/products/comment-list/", "Your comments, or all as an admin", comments::own),
 
-        get("/cart/cart/", "Your cart", cart::show),
-        route(post.clone(), "/cart/cart-add/", "Put pieces of a product in your cart", cart::add),
-        route(patch.clone(), "/cart/cart-update/", "Set how many pieces are in your cart", cart::set),
-        route(delete.clone(), "/cart/cart-remove/", "Take a product out of your cart", cart::remove),
-        route(delete.clone(), "/cart/cart-clear/", "Empty your cart", cart::clear),
+        get("/cart/cart/", "Your cart", carts::show),
+        route(post.clone(), "/cart/cart-add/", "Put pieces of a product in your cart", carts::add),
+        route(patch.clone(), "/cart/cart-update/", "Set how many pieces are in your cart", carts::set),
+        route(delete.clone(), "/cart/cart-remove/", "Take a product out of your cart", carts::remove),
+        route(delete.clone(), "/cart/cart-clear/", "Empty your cart", carts::clear),
 
         route(post, "/orders/create/", "Place an order from your cart", orders::place),
         get("/orders/list/", "Your orders, or all as an admin, newest first", orders::list),

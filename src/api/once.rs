@@ -61,12 +61,14 @@ pub async fn call(
     key: String,
 ) -> Result<Reply, Problem> {
     let parts = visit.parts.clone();
-    // Held until the reply: bounds what bodies take.
-    let _place = match row.body_max_bytes {
-        LARGE_BYTES.. => Some(parts.photos.place()?),
-        _ => None,
+    let body = {
+        // Bounds what large bodies take while they come; the endpoint takes a place of its own.
+        let _place = match row.body_max_bytes {
+            LARGE_BYTES.. => Some(parts.photos.place()?),
+            _ => None,
+        };
+        read_body(&mut visit.request, row.body_max_bytes).await?
     };
-    let body = read_body(&mut visit.request, row.body_max_bytes).await?;
     let once = Once {
         user: user.id,
         key,

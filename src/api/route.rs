@@ -112,7 +112,8 @@ impl Caller for Admin {
 /// What an endpoint has at hand: the parts of the shop, who calls, and when.
 pub struct Ctx<C> {
     parts: Arc<Parts>,
-    /// What this request writes through.
+    /// What this request writes through, always: for work that is done once it is not the store
+    /// of `parts`, and from the first write on nothing but further writes may be awaited.
     pub store: Store,
     pub caller: C,
     /// The one clock reading of this request.

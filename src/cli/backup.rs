@@ -1,19 +1,17 @@
 //! `backup` and `restore`: of a closed shop at its folder, of an open one by asking it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, civil};
 use serde_json::{Value, json};
 
-use super::Ended;
-use crate::api::BACKUPS_FOLDER;
+use super::{Bar, Ended};
 use crate::app::{App, AppError, now, operator_token};
 use crate::settings::{Backup, CommandLine, Restore};
-use crate::store::{self, Folder, FolderError, Made, Verified};
+use crate::store::{self, Folder, FolderError, Made, Progress};
 
 /// How long an open shop may take to write a backup: a gigabyte takes seconds.
 const PATIENCE: Duration = Duration::from_hours(1);
@@ -85,18 +83,10 @@ fn make(line: &CommandLine, to: &Path) -> anyhow::Result<Made> {
     }
     match App::open_read_only(&line.data_dir, line.cache_bytes()) {
         Ok(app) => {
-            let bar = ProgressBar::new(0);
-            if let Ok(style) =
-                ProgressStyle::with_template("{wide_bar} {pos}/{len} records, {eta} to go")
-            {
-                bar.set_style(style);
-            }
-            let made = app.store.back_up(to, |Verified { rows, of }| {
-                bar.set_length(of);
-                bar.set_position(rows);
-            })?;
-            bar.finish_and_clear();
-            Ok(made)
+            let bar = Bar::of("records");
+            Ok(app
+                .store
+                .back_up(to, |Progress { rows, of }| bar.is_at(rows, of))?)
         }
         Err(AppError::Folder(FolderError::Held { holder, .. })) => {
             ask_open_shop(&line.data_dir, &holder, to)
@@ -114,7 +104,8 @@ fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Mad
             anyhow!("the shop is held by {holder}, which can't be asked for a backup")
         })?;
     let token = operator_token(data_dir)?;
-    let name = format!(".asked-for-{:016x}.redb", getrandom::u64()?);
+    let _waiting = Bar::waiting(format!("the shop at {address} writes a backup"));
+    let name = store::name_to_ask_for()?;
     let agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(PATIENCE))
@@ -133,7 +124,7 @@ fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Mad
     if reply.status() != 201 {
         bail!("the shop at {address} made no backup: {said}");
     }
-    let written = data_dir.join(BACKUPS_FOLDER).join(name);
+    let written = store::place_of_backup(data_dir, &name)?;
     let moved = take(&written, to);
     if moved.is_err() {
         let _ = fs::remove_file(&written);
@@ -150,9 +141,7 @@ fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Mad
 fn take(from: &Path, to: &Path) -> anyhow::Result<()> {
     let cannot = || format!("{} can't be written", to.display());
     if fs::rename(from, to).is_err() {
-        let mut draft = to.as_os_str().to_owned();
-        draft.push(".part");
-        let draft = PathBuf::from(draft);
+        let draft = store::draft_of(to);
         fs::copy(from, &draft).with_context(cannot)?;
         fs::File::open(&draft)
             .and_then(|file| file.sync_all())
@@ -160,16 +149,15 @@ fn take(from: &Path, to: &Path) -> anyhow::Result<()> {
         fs::rename(&draft, to).with_context(cannot)?;
         fs::remove_file(from)?;
     }
-    let folder = to.parent().filter(|folder| *folder != Path::new(""));
-    fs::File::open(folder.unwrap_or(Path::new(".")))
-        .and_then(|folder| folder.sync_all())
-        .with_context(cannot)
+    store::sync_folder_of(to).with_context(cannot)
 }
 
 pub fn restore(line: &CommandLine, asked: &Restore) -> anyhow::Result<Ended> {
     let folder = Folder::hold(&line.data_dir).map_err(AppError::from)?;
+    let bar = Bar::of("records");
+    let tell = |Progress { rows, of }| bar.is_at(rows, of);
     let before =
-        store::restore(&folder, &asked.from, asked.force).map_err(|error| match error {
+        store::restore(&folder, &asked.from, asked.force, tell).map_err(|error| match error {
             store::BackupError::Exists(path) => {
                 anyhow!(
                     "{} is there; --force puts the backup in its place",
@@ -178,6 +166,7 @@ pub fn restore(line: &CommandLine, asked: &Restore) -> anyhow::Result<Ended> {
             }
             error => error.into(),
         })?;
+    drop(bar);
     say(&asked.from, before.as_deref());
     Ok(Ended::Well)
 }

@@ -1,26 +1,20 @@
 //! `doctor`: looks at a shop that is closed and says what is wrong with it.
 
-use indicatif::{ProgressBar, ProgressStyle};
-
-use super::Ended;
+use super::{Bar, Ended};
 use crate::app::App;
 use crate::search::Search;
 use crate::settings::CommandLine;
-use crate::store::Verified;
+use crate::store::Progress;
 
 pub async fn doctor(line: &CommandLine) -> anyhow::Result<Ended> {
     let app = App::open_read_only(&line.data_dir, line.cache_bytes())?;
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} records, {eta} to go") {
-        bar.set_style(style);
-    }
+    let bar = Bar::of("records");
     let mut records = 0;
-    let findings = app.store.verify(|Verified { rows, of }| {
-        bar.set_length(of);
-        bar.set_position(rows);
+    let findings = app.store.verify(|Progress { rows, of }| {
+        bar.is_at(rows, of);
         records = of;
     })?;
-    bar.finish_and_clear();
+    drop(bar);
     // An index can only be compared with a store that can be read.
     let index = if findings.is_empty() {
         Search::check(&line.data_dir, &app.store)?

@@ -2,6 +2,7 @@
 
 mod admin;
 mod backup;
+mod bar;
 mod demo;
 mod doctor;
 mod export;
@@ -10,6 +11,7 @@ mod logs;
 mod reindex;
 mod serve;
 
+use bar::Bar;
 use rustix::fs::Mode;
 
 use crate::app::{self, App, StoreLimits};

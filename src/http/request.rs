@@ -94,9 +94,7 @@ impl Request {
             Err(error) => Err(error),
         }
     }
-}
 
-impl Request {
     /// Gives back a body that was read, to be read again.
     pub fn put_back(&mut self, body: Bytes) {
         self.ready = Some(body);

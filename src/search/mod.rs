@@ -16,13 +16,13 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::Ordering as Atomic;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{fs, io};
 
 use crate::shop::products::{Filter, Ordering};
 use crate::store::{PageAsk, Store, StoreError};
@@ -113,14 +113,6 @@ impl Search {
     /// What is wrong with the index of a shop that is closed; changes nothing.
     pub fn check(data_dir: &Path, store: &Store) -> Result<Vec<String>, StoreError> {
         follow::check(&data_dir.join(FOLDER), store)
-    }
-
-    /// Removes the index, so that the next start builds it anew.
-    pub fn forget(data_dir: &Path) -> io::Result<()> {
-        match fs::remove_dir_all(data_dir.join(FOLDER)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
     }
 
     /// Whether searches are answered by the index.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::disk::{DiskIndex, Unusable};
-use super::{Search, words};
+use super::{FOLDER, Search, words};
 use crate::shop::ids::ProductId;
 use crate::shop::money::Money;
 use crate::shop::products::{CategoryName, Draft, Edit, Filter, Ordering, Price};
@@ -410,7 +410,7 @@ fn an_index_that_followed_answers_as_one_built_from_nothing() {
     assert_eq!(answers(&reopened), followed, "read back from the disk");
     reopened.close();
 
-    Search::forget(shop.dir.path()).expect("removed");
+    fs::remove_dir_all(shop.dir.path().join(FOLDER)).expect("removed");
     let rebuilt = open_search(shop.dir.path(), &shop.store);
     assert_eq!(answers(&rebuilt), followed, "built from nothing");
     rebuilt.close();
@@ -563,7 +563,7 @@ fn a_damaged_or_foreign_index_is_built_anew() {
     let shop = shop(catalogue(100));
     let before = answers(&shop.search);
     shop.search.close();
-    let index = shop.dir.path().join(super::FOLDER);
+    let index = shop.dir.path().join(FOLDER);
     let mut files: Vec<_> = fs::read_dir(&index)
         .expect("there")
         .map(|file| file.expect("read").path())
@@ -588,7 +588,7 @@ fn a_damaged_or_foreign_index_is_built_anew() {
     let other = small(&[("Something else", "")]);
     other.search.close();
     fs::remove_dir_all(&index).expect("removed");
-    fs::rename(other.dir.path().join(super::FOLDER), &index).expect("moved");
+    fs::rename(other.dir.path().join(FOLDER), &index).expect("moved");
     let search = open_search(shop.dir.path(), &shop.store);
     assert_eq!(answers(&search), before);
     search.close();
@@ -602,7 +602,7 @@ fn what_the_lists_of_the_index_forget_is_missed() {
     assert!(run(shop.store.withdraw(ProductId(7))).expect("withdrawn"));
     let before = answers(&shop.search);
     shop.search.close();
-    let index = shop.dir.path().join(super::FOLDER);
+    let index = shop.dir.path().join(FOLDER);
     let named = |ending: &str| {
         let names = fs::read_dir(&index).expect("there");
         let mut names = names.map(|file| file.expect("read").file_name().into_string());
@@ -656,7 +656,7 @@ fn index_damage_changes_no_answer() {
     let shop = shop(catalogue(60));
     let before = answers(&shop.search);
     shop.search.close();
-    let index = shop.dir.path().join(super::FOLDER);
+    let index = shop.dir.path().join(FOLDER);
     for number in 0..damages {
         let entries = fs::read_dir(&index)
             .expect("there")

@@ -5,11 +5,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use redb::{Durability, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{Durability, ReadableTable, TableDefinition};
 
 use super::disk::{self, Handle};
 use super::tables::{NAMES, Read, Snapshot};
-use super::{DRAFT_NAME, FILE_NAME, Findings, Folder, Store, StoreError, Verified};
+use super::{DRAFT_NAME, FILE_NAME, Findings, Folder, Progress, Store, StoreError};
 
 /// Memory for the pages of a backup while it is written or read.
 const CACHE_BYTES: usize = 16 << 20;
@@ -17,12 +17,27 @@ const CACHE_BYTES: usize = 16 << 20;
 /// Records copied in one transaction: bounds what it holds in memory.
 const RECORDS_AT_ONCE: u64 = 10_000;
 
+/// The folder, in the data folder, that an open shop writes backups to.
+const FOLDER_NAME: &str = "backups";
+/// The ending of a backup while it is written.
+const DRAFT_ENDING: &str = ".part";
+/// The beginning of one that whoever asked for it takes away.
+const ASKED_FOR: &str = ".asked-for-";
+
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     #[error("{path} is there already", path = .0.display())]
     Exists(PathBuf),
     #[error("{path} is what a restore writes; rename it first", path = .0.display())]
     IsDraft(PathBuf),
+    #[error("{path} ends in {DRAFT_ENDING}, as backups do while they are written; name it otherwise", path = .0.display())]
+    DraftName(PathBuf),
+    #[error("{path} would need {needed_bytes} bytes, with what the shop keeps free, and {free_bytes} are there; make room or name another disk", path = path.display())]
+    NoRoom {
+        path: PathBuf,
+        needed_bytes: u64,
+        free_bytes: u64,
+    },
     #[error("{path} can't be written or read", path = path.display())]
     File {
         path: PathBuf,
@@ -45,19 +60,21 @@ pub struct Made {
 impl Store {
     /// Writes one moment of the store to a new file, then reads it as a shop would and verifies
     /// all of it. Writers go on meanwhile. Work for a thread that may take its time.
-    pub fn back_up(&self, to: &Path, mut tell: impl FnMut(Verified)) -> Result<Made, BackupError> {
+    pub fn back_up(&self, to: &Path, mut tell: impl FnMut(Progress)) -> Result<Made, BackupError> {
+        if to
+            .as_os_str()
+            .as_encoded_bytes()
+            .ends_with(DRAFT_ENDING.as_bytes())
+        {
+            return Err(BackupError::DraftName(to.to_owned()));
+        }
         if to.exists() {
             return Err(BackupError::Exists(to.to_owned()));
         }
-        let at = |path: &Path| {
-            let path = path.to_owned();
-            move |cause| BackupError::File { path, cause }
-        };
-        let mut draft = to.as_os_str().to_owned();
-        draft.push(".part");
-        let draft = PathBuf::from(draft);
+        self.see_room_for(to)?;
+        let draft = draft_of(to);
         let copied = copy(&self.snapshot()?, &draft, &mut tell).and_then(|records| {
-            sound(&draft)?;
+            sound(&draft, &mut tell)?;
             Ok(records)
         });
         if copied.is_err() {
@@ -69,24 +86,86 @@ impl Store {
         let bytes = fs::metadata(to).map_err(at(to))?.len();
         Ok(Made { bytes, records })
     }
+
+    /// A backup on the shop's own disk must leave it what it keeps free. One is at most about as
+    /// large as the store.
+    fn see_room_for(&self, to: &Path) -> Result<(), BackupError> {
+        let Some((folder, min_free_bytes)) = &self.shared.floor else {
+            return Ok(());
+        };
+        let store = fs::metadata(folder.join(FILE_NAME)).map_err(at(folder))?;
+        let beside = disk::folder_of(to);
+        if fs::metadata(beside).map_err(at(beside))?.dev() != store.dev() {
+            return Ok(());
+        }
+        let needed_bytes = store.len().saturating_add(*min_free_bytes);
+        match disk::free_bytes(beside) {
+            Ok(free_bytes) if free_bytes < needed_bytes => Err(BackupError::NoRoom {
+                path: to.to_owned(),
+                needed_bytes,
+                free_bytes,
+            }),
+            // A disk that can't be asked will say so when it is written to.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
 }
 
-/// Puts a backup in the place of the store of a folder, after all of it was verified. The store
-/// that was there is kept beside it, and the name it has now is told.
+fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |cause| BackupError::File { path, cause }
+}
+
+/// A backup while it is written.
+pub fn draft_of(to: &Path) -> PathBuf {
+    let mut draft = to.as_os_str().to_owned();
+    draft.push(DRAFT_ENDING);
+    PathBuf::from(draft)
+}
+
+/// The file of that name in the folder of the backups of an open shop, which is made if need be.
+pub fn place_of_backup(data_dir: &Path, name: &str) -> Result<PathBuf, BackupError> {
+    let folder = data_dir.join(FOLDER_NAME);
+    fs::create_dir_all(&folder).map_err(at(&folder))?;
+    Ok(folder.join(name))
+}
+
+/// A name for a backup that is made to be taken away.
+pub fn name_to_ask_for() -> Result<String, getrandom::Error> {
+    Ok(format!("{ASKED_FOR}{:016x}.redb", getrandom::u64()?))
+}
+
+/// Removes what backups that were cut short left in the folder: nobody else writes there while
+/// it is held.
+pub fn remove_leftovers(folder: &Folder) -> io::Result<()> {
+    let backups = match fs::read_dir(folder.path().join(FOLDER_NAME)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        read => read?,
+    };
+    for entry in backups {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        if name.ends_with(DRAFT_ENDING.as_bytes()) || name.starts_with(ASKED_FOR.as_bytes()) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a backup in the place of the store of a folder, after all of it was verified, once where
+/// it lies and once where it was copied to. The store that was there is kept beside it, and the
+/// name it has now is returned.
 pub fn restore(
     folder: &Folder,
     from: &Path,
     may_replace: bool,
+    mut tell: impl FnMut(Progress),
 ) -> Result<Option<PathBuf>, BackupError> {
     let path = folder.path().join(FILE_NAME);
     if folder.has_store() && !may_replace {
         return Err(BackupError::Exists(path));
     }
-    sound(from)?;
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |cause| BackupError::File { path, cause }
-    };
+    sound(from, &mut tell)?;
     let draft = folder.path().join(DRAFT_NAME);
     if same_file(from, &draft) {
         return Err(BackupError::IsDraft(from.to_owned()));
@@ -95,7 +174,7 @@ pub fn restore(
     let mut file = disk::private(&draft).map_err(at(&draft))?;
     io::copy(&mut source, &mut file).map_err(at(&draft))?;
     file.sync_all().map_err(at(&draft))?;
-    sound(&draft)?; // What was copied, not only what it was copied from.
+    sound(&draft, &mut tell)?; // What was copied, not only what it was copied from.
     let before = if folder.has_store() {
         let before = free_name(&path);
         // A second name, so that there is a store at every moment.
@@ -131,12 +210,9 @@ fn free_name(path: &Path) -> PathBuf {
         .expect("numbers do not end")
 }
 
-fn copy(view: &Snapshot, to: &Path, tell: &mut impl FnMut(Verified)) -> Result<u64, BackupError> {
+fn copy(view: &Snapshot, to: &Path, tell: &mut impl FnMut(Progress)) -> Result<u64, BackupError> {
     let handle = Handle::open(&disk::new_file(to.to_owned()), CACHE_BYTES)?;
-    let mut of = 0;
-    for tag in 0..Snapshot::TABLES {
-        of += view.table(tag)?.len().map_err(StoreError::from)?;
-    }
+    let of = view.records()?;
     let mut rows = 0;
     for (tag, name) in (0..).zip(NAMES) {
         let mut entries = view.table(tag)?.iter().map_err(StoreError::from)?;
@@ -164,7 +240,7 @@ fn copy(view: &Snapshot, to: &Path, tell: &mut impl FnMut(Verified)) -> Result<u
                 rows += copied;
             }
             txn.commit().map_err(StoreError::not_written)?;
-            tell(Verified { rows, of });
+            tell(Progress { rows, of });
         }
     }
     super::prove_writable(&handle)?;
@@ -173,18 +249,15 @@ fn copy(view: &Snapshot, to: &Path, tell: &mut impl FnMut(Verified)) -> Result<u
 }
 
 /// Opens a file as a shop would, and verifies all of it; the file stays as it is.
-fn sound(path: &Path) -> Result<(), BackupError> {
+fn sound(path: &Path, tell: &mut impl FnMut(Progress)) -> Result<(), BackupError> {
     let unsound = |finding| BackupError::Unsound {
         path: path.to_owned(),
         finding,
     };
-    if let Err(cause) = fs::File::open(path) {
-        let path = path.to_owned();
-        return Err(BackupError::File { path, cause });
-    }
+    fs::File::open(path).map_err(at(path))?;
     let store = Store::open_file_read_only(path, CACHE_BYTES);
     let store = store.map_err(|error| unsound(error.with_causes()))?;
-    let findings: Findings = store.verify(|_| ())?;
+    let findings: Findings = store.verify(tell)?;
     match findings.told.first() {
         Some(finding) => Err(unsound(finding.to_string())),
         None => Ok(()),

@@ -90,7 +90,7 @@ impl Store {
             }
             Ok(Ok(cart))
         });
-        // Filled by the caller: a full cart takes longer to show than to change.
+        // Filled where the work was called, or by the writer for work that is done once: a full cart takes longer to show than to change.
         match edited.await? {
             Ok(cart) => fill(&self.snapshot()?, user, cart).map(Ok),
             Err(refusal) => Ok(Err(refusal)),

@@ -139,8 +139,18 @@ impl Handle {
 
 /// Makes a new or renamed file's directory entry durable.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+pub fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    folder.unwrap_or(Path::new("."))
+}
+
+/// What is left on a path's disk for whoever is not root.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(disk.f_bavail * disk.f_frsize)
 }
 
 /// The bare file. It takes no lock: the folder's lock keeps other processes out, and in this one

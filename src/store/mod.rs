@@ -38,16 +38,19 @@ use std::thread::{self, JoinHandle};
 use arc_swap::ArcSwapOption;
 use tokio::sync::{mpsc, oneshot};
 
-pub use backup::{BackupError, Made, restore};
+pub use backup::{
+    BackupError, Made, draft_of, name_to_ask_for, place_of_backup, remove_leftovers, restore,
+};
 pub use carts::FilledCart;
 pub use comments::SignedComment;
+pub use disk::sync_folder_of;
 pub use folder::{Folder, FolderError};
 pub use once::{KeptReply, Once, Outcome};
 pub use outbox::Changes;
 pub use pages::{Page, PageAsk, Place};
 pub use products::{ImportRow, ListedCategory, ListedProduct};
 pub use users::SignIn;
-pub use verify::{Finding, Findings, Verified};
+pub use verify::{Finding, Findings, Progress};
 
 use crate::causes::causes;
 use crate::shop::time::Timestamp;
@@ -366,7 +369,7 @@ impl Shared {
         let Some((path, min_free_bytes)) = &self.floor else {
             return false;
         };
-        let free = rustix::fs::statvfs(path).map(|disk| disk.f_bavail * disk.f_frsize);
+        let free = disk::free_bytes(path);
         // A disk that can't be asked will say so when it is written to.
         let is_full = free.is_ok_and(|free| free < *min_free_bytes);
         if is_full != self.is_full.swap(is_full, Ordering::SeqCst) {
@@ -391,7 +394,7 @@ fn make(path: &Path, cache_bytes: usize) -> Result<(), StoreError> {
     furnish(&handle)?;
     handle.close()?;
     std::fs::rename(&draft, path).map_err(StoreError::opening)?;
-    disk::sync_folder_of(path).map_err(StoreError::opening)
+    sync_folder_of(path).map_err(StoreError::opening)
 }
 
 /// Sees to it that every table is there, so that a snapshot finds it, and the store has a name.

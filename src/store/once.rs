@@ -4,6 +4,9 @@
 //! The work runs where it was called up to its first write. There the writer takes over: it makes
 //! the write, lets the work go on to its reply, and keeps that, all in one transaction. So there
 //! is never an effect without its reply, nor a reply without its effect.
+//!
+//! From its first write on the work runs on the writer's thread: it may await nothing but further
+//! writes, and whatever else it awaits fails the request.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -114,8 +117,13 @@ impl Store {
             // Nothing was written, and the same will be said again.
             Some(reply) => {
                 self.write(move |tx| {
-                    if let Some(before) = outcome(tx, &once)? {
-                        return Ok(before);
+                    match outcome(tx, &once)? {
+                        // What was done outranks what somebody with the same key was refused
+                        // because it was being done.
+                        Some(Outcome::Replayed(before))
+                            if reply.status < 400 && before.status >= 400 => {}
+                        Some(before) => return Ok(before),
+                        None => {}
                     }
                     tx.keep(&once, &reply)?;
                     Ok(Outcome::Done(reply))

@@ -1,8 +1,8 @@
 //! The outbox: changes of products in commit order, for an index to follow.
 
-use serde::{Deserialize, Serialize};
-
 use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
 
 use super::tables::{Counter, OUTBOX, PRODUCTS, Read, Transaction};
 use super::{Store, StoreError};

@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::tables::{Key, Read, Rows};
+use crate::shop::ids::{CategoryId, CommentId, OrderId, ProductId, UserId};
 
 /// Where a page begins: after this place of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,8 +58,6 @@ macro_rules! listed_ids {
         }
     )*};
 }
-
-use crate::shop::ids::{CategoryId, CommentId, OrderId, ProductId, UserId};
 
 listed_ids!(UserId, CategoryId, ProductId, CommentId, OrderId);
 

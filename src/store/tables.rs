@@ -9,7 +9,8 @@ use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
 use redb::{
-    ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction,
+    ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition,
+    WriteTransaction,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -87,7 +88,7 @@ pub const KEPT_BY_EXPIRY: Rows<(Timestamp, (UserId, String)), ()> =
     Rows::new(24, 1, "kept_by_expiry");
 
 /// Every table by its tag.
-pub const NAMES: [&str; 25] = [
+pub const NAMES: [&str; Snapshot::TABLES as usize] = [
     ACCOUNTS.name,
     USERNAMES.name,
     EMAILS.name,
@@ -114,8 +115,6 @@ pub const NAMES: [&str; 25] = [
     KEPT_REPLIES.name,
     KEPT_BY_EXPIRY.name,
 ];
-
-const _: () = assert!(NAMES.len() == 25, "`Snapshot::TABLES` says so");
 
 /// A kept number: how many rows a list has, or the last id given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -402,6 +401,11 @@ pub type RawRows<R> = Vec<(Vec<u8>, Result<R, StoreError>)>;
 
 impl Snapshot {
     pub const TABLES: u8 = 25;
+
+    /// How many records there are, of all tables.
+    pub fn records(&self) -> Result<u64, StoreError> {
+        (0..Self::TABLES).try_fold(0, |sum, tag| Ok(sum + self.table(tag)?.len()?))
+    }
 
     /// Rows after a key with their keys as they lie on the disk, a bounded number; a record that
     /// can't be read is an error in its place.

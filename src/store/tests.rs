@@ -10,7 +10,7 @@ use redb::backends::InMemoryBackend;
 
 use super::codec::{self, Damage, Kind};
 use super::disk::Medium;
-use super::once::{Kept, KeptReply};
+use super::once::{Kept, KeptReply, Once, Outcome};
 use super::outbox::{Noted, ProductChange};
 use super::tables::{Key, OUTBOX, Read, Rows, key_bytes};
 use super::{ImportRow, PageAsk, SignIn, Store, StoreError};
@@ -324,6 +324,34 @@ async fn after_a_storage_error_reads_go_on_and_the_store_heals_itself() {
         cat.id
     );
     store.close().await.expect("closed");
+}
+
+/// Two requests with one key meet where no write decides between them, as at a backup: the one
+/// that finds it being done must not be what is remembered.
+#[tokio::test]
+async fn what_was_done_is_kept_over_what_was_refused_meanwhile() {
+    let (store, _) = store();
+    let once = Once {
+        user: UserId(1),
+        key: "k".into(),
+        fingerprint: [7; 32],
+        now: NOW,
+    };
+    let reply = |status| KeptReply {
+        status,
+        headers: Vec::new(),
+        body: Vec::new(),
+    };
+    let ask = async |status| {
+        let done = store.do_once(once.clone(), |_| async move { reply(status) });
+        done.await.expect("kept")
+    };
+    assert_eq!(ask(400).await, Outcome::Done(reply(400)));
+    assert_eq!(ask(400).await, Outcome::Replayed(reply(400)));
+    assert_eq!(ask(201).await, Outcome::Done(reply(201)));
+    assert_eq!(ask(400).await, Outcome::Replayed(reply(201)));
+    assert_eq!(ask(201).await, Outcome::Replayed(reply(201)));
+    assert!(store.verify(|_| ()).expect("read").is_empty());
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ const TOLD_MAX: usize = 100;
 
 /// How far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verified {
+pub struct Progress {
     pub rows: u64,
     pub of: u64,
 }
@@ -54,17 +54,14 @@ pub struct Verified {
 impl Store {
     /// Reads every record and compares whatever must agree, telling how far it has come. Changes
     /// nothing.
-    pub fn verify(&self, tell: impl FnMut(Verified)) -> Result<Findings, StoreError> {
+    pub fn verify(&self, tell: impl FnMut(Progress)) -> Result<Findings, StoreError> {
         let view = self.snapshot()?;
-        let mut of = 0;
-        for tag in 0..Snapshot::TABLES {
-            of += view.table(tag)?.len()?;
-        }
+        let of = view.records()?;
         let mut check = Check {
             view,
             findings: Findings::default(),
             counts: BTreeMap::new(),
-            verified: Verified { rows: 0, of },
+            progress: Progress { rows: 0, of },
             tell,
         };
         check.accounts()?;
@@ -107,7 +104,7 @@ struct Check<T> {
     findings: Findings,
     /// What each counter should say, by its key.
     counts: BTreeMap<Vec<u8>, Wanted>,
-    verified: Verified,
+    progress: Progress,
     tell: T,
 }
 
@@ -119,7 +116,7 @@ enum Wanted {
     AtLeast(u64),
 }
 
-impl<T: FnMut(Verified)> Check<T> {
+impl<T: FnMut(Progress)> Check<T> {
     /// Hands each row of a table to `each`; what can't be read is a finding.
     fn each<K: Key, R: DeserializeOwned>(
         &mut self,
@@ -134,7 +131,7 @@ impl<T: FnMut(Verified)> Check<T> {
                 return Ok(());
             };
             from = Some(last.clone());
-            self.verified.rows += stretch.len() as u64;
+            self.progress.rows += stretch.len() as u64;
             for (key, row) in stretch {
                 match row.and_then(|row| Ok((typed::<K, R>(rows, &key)?, row))) {
                     Ok((key, row)) => each(self, key, row)?,
@@ -144,7 +141,7 @@ impl<T: FnMut(Verified)> Check<T> {
                     Err(error) => return Err(error),
                 }
             }
-            (self.tell)(self.verified);
+            (self.tell)(self.progress);
         }
     }
 
@@ -198,7 +195,7 @@ impl<T: FnMut(Verified)> Check<T> {
     /// With every row that should be there found, as many rows as that are no row too many.
     fn must_count<K, R>(&mut self, rows: &Rows<K, R>, count: u64) -> Result<(), StoreError> {
         let is = self.view.table(rows.kind.table)?.len()?;
-        self.verified.rows += is;
+        self.progress.rows += is;
         if is != count {
             let what = format!("{is} rows where the rows they are made of make {count}");
             self.findings.add(rows.name, what);
@@ -498,7 +495,7 @@ impl<T: FnMut(Verified)> Check<T> {
                 break;
             };
             from = Some(last.clone());
-            self.verified.rows += stretch.len() as u64;
+            self.progress.rows += stretch.len() as u64;
             for (key, count) in stretch {
                 let count = match count {
                     Ok(count) => count,
@@ -529,9 +526,9 @@ impl<T: FnMut(Verified)> Check<T> {
                 );
             }
         }
-        (self.tell)(Verified {
-            rows: self.verified.of,
-            ..self.verified
+        (self.tell)(Progress {
+            rows: self.progress.of,
+            ..self.progress
         });
         Ok(())
     }

@@ -18,7 +18,7 @@ use super::{Shared, StoreError};
 use crate::causes::causes;
 
 /// Use-cases that may wait; beyond it a caller is told at once to come again later. At 2,000
-/// commits a second and 64 a batch, a full queue is worked off in well under a second.
+/// commits a second and some 64 asks in each, a full queue is worked off in well under a second.
 pub const QUEUE_MAX: usize = 1_024;
 
 /// Use-cases in one transaction: bounds what one failed commit takes with it.
@@ -276,7 +276,8 @@ fn reopen(shared: &Shared, queue: &mut mpsc::Receiver<Job>) -> bool {
 }
 
 /// Lets readers have a new handle, and waits for those who still read from the one before: new
-/// pages may only replace old ones when nobody reads those any more.
+/// pages may only replace old ones when nobody reads those any more. A backup that takes longer
+/// reads on, and finds out by the checksum of each record if it read a page that was replaced.
 fn put_in_place(shared: &Shared, handle: Handle) {
     let Some(old) = shared.handle.swap(Some(Arc::new(handle))) else {
         return;

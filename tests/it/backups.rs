@@ -22,6 +22,11 @@ fn a_closed_shop_is_backed_up_and_put_back() {
     );
     shop.close();
     let dir = shop.dir().to_owned();
+    let draft = run(&dir, &format!("backup {}/a.redb.part", dir.display()), "");
+    assert!(
+        draft.code == Some(1) && draft.stderr.contains(".part"),
+        "{draft:?}"
+    );
     let file = dir.join("my-backup.redb");
     let name = file.display();
     let said = must_run(&dir, &format!("backup {name}"), "");
@@ -167,10 +172,43 @@ fn an_admin_backs_up_over_http_and_nobody_else() {
         again {"name": "../a.redb"} => 400 on name
         again {"name": "/etc/passwd"} => 400 on name
         again {"name": ".."} => 400 on name
+        again {"name": "b.redb.part"} => 400 on name
         again {} => 400 on name
     "#,
     );
     assert!(shop.dir().join("backups/a.redb").is_file());
+}
+
+#[test]
+fn what_a_backup_that_was_cut_short_left_is_removed_and_no_backup_is() {
+    let mut shop = Shop::stocked();
+    shop.day(r#"boss POST /backups/ {"name": "a.redb"} => 201 ..."#);
+    shop.close();
+    let backups = shop.dir().join("backups");
+    for left in ["b.redb.part", ".asked-for-0123456789abcdef.redb"] {
+        fs::write(backups.join(left), "half of a backup").unwrap();
+    }
+    shop.reopen();
+    let names = fs::read_dir(&backups).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["a.redb"]);
+}
+
+#[test]
+fn a_backup_leaves_the_shop_the_space_it_keeps_free() {
+    let mut shop = Shop::stocked();
+    shop.close();
+    let most = u32::MAX; // MiB: no disk has as much.
+    shop.reopen_with(&format!("--min-free-mib {most}"));
+    let refused = shop.say("boss", "POST /backups/", json!({"name": "a.redb"}));
+    assert_eq!(refused.told(503)["code"], "backup_has_no_room");
+    let file = shop.dir().join("b.redb");
+    let refused = run(shop.dir(), &format!("backup {}", file.display()), "");
+    assert!(
+        refused.code == Some(1) && refused.stderr.contains("no room"),
+        "{refused:?}"
+    );
+    assert!(!file.exists());
 }
 
 #[test]

@@ -27,9 +27,7 @@ fn shop_to_look_in() -> Shop {
         crate::command::must_run(dir, &format!("import {} --quantity 3", file.display()), "");
     });
     // The index answers as soon as it is built.
-    while shop.say("nobody", "GET /readyz", Value::Null).status != 200 {
-        std::thread::yield_now();
-    }
+    shop.wait_for_its_index();
     shop
 }
 
@@ -201,9 +199,7 @@ fn what_nobody_should_type_is_answered_all_the_same() {
 #[test]
 fn a_walk_through_hits_by_relevance_meets_each_once() {
     let shop = Shop::with_parts(50);
-    while shop.say("nobody", "GET /readyz", Value::Null).status != 200 {
-        std::thread::yield_now();
-    }
+    shop.wait_for_its_index();
     for query in [
         "q=part",
         "q=par",
@@ -246,9 +242,7 @@ fn the_index_is_built_anew_at_the_command_line() {
     )
     .unwrap();
     shop.reopen();
-    while shop.say("nobody", "GET /readyz", Value::Null).status != 200 {
-        std::thread::yield_now();
-    }
+    shop.wait_for_its_index();
     assert_eq!(titles(&shop, "cans"), ["Écouteurs"]);
     assert_eq!(titles(&shop, "notebook"), Vec::<String>::new());
 }

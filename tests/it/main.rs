@@ -7,7 +7,7 @@ mod judge;
 mod shop;
 
 mod backups;
-mod cart;
+mod carts;
 mod cli;
 mod comments;
 mod crash;

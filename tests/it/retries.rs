@@ -302,6 +302,29 @@ fn everything_that_changes_something_can_be_asked_for_once() {
     assert_replayed(&first, &send());
 }
 
+/// A key takes no second place in the queue of photos.
+#[test]
+fn sixteen_photos_with_keys_are_taken_at_once() {
+    let shop = Shop::open();
+    shop.token("ann");
+    let picture = photos::picture(1_500, 1_500, ImageFormat::Png);
+    let form = photos::multipart("photo", "me.png", &picture);
+    let start = Barrier::new(16);
+    thread::scope(|scope| {
+        for n in 0..16 {
+            let ask = Ask::new("PATCH /auth/profile/photo/").by(&shop, "ann");
+            let ask = ask.header("Content-Type", "multipart/form-data; boundary=frame");
+            let mut ask = ask.header("Idempotency-Key", &n.to_string());
+            ask.body = Some(form.clone());
+            let (shop, start) = (&shop, &start);
+            scope.spawn(move || {
+                start.wait();
+                shop.ask(ask).told(200);
+            });
+        }
+    });
+}
+
 #[test]
 fn sixty_four_at_once_make_one_order_and_sixty_four_equal_answers() {
     let shop = Shop::stocked();

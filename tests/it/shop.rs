@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -52,16 +53,7 @@ impl Shop {
         let boss = "admin create --username boss --email boss@shop.test --password-stdin";
         must_run(dir.path(), boss, BOSS_PASSWORD);
         prepare(dir.path());
-        let (agent, names) = (agent(), Mutex::default());
-        let mut shop = Self {
-            process: None,
-            port: 0,
-            agent,
-            names,
-            dir,
-        };
-        shop.reopen();
-        shop
+        Self::open_in(dir)
     }
 
     /// Opens the shop that is in a folder, with its `boss` and whoever else has an account there.
@@ -112,11 +104,24 @@ impl Shop {
     }
 
     pub fn reopen(&mut self) {
-        let mut serve = binary("serve --listen 127.0.0.1:0");
+        self.reopen_with("");
+    }
+
+    pub fn reopen_with(&mut self, flags: &str) {
+        let mut serve = binary(&format!("serve --listen 127.0.0.1:0 {flags}"));
         serve.arg("--data-dir").arg(self.dir());
         let process = Process::start(serve, "");
         self.port = process.port();
         self.process = Some(process);
+    }
+
+    /// Until then searches read the whole catalogue, and do not rank.
+    pub fn wait_for_its_index(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.say("nobody", "GET /readyz", Value::Null).status != 200 {
+            assert!(Instant::now() < deadline, "no index in {PATIENCE:?}");
+            thread::yield_now();
+        }
     }
 
     pub fn process(&self) -> &Process {
