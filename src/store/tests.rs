@@ -331,8 +331,13 @@ async fn after_a_storage_error_reads_go_on_and_the_store_heals_itself() {
 #[tokio::test]
 async fn what_was_done_is_kept_over_what_was_refused_meanwhile() {
     let (store, _) = store();
+    let ann = store
+        .sign_up(newcomer("ann"), NOW)
+        .await
+        .expect("written")
+        .expect("free");
     let once = Once {
-        user: UserId(1),
+        user: ann.id,
         key: "k".into(),
         fingerprint: [7; 32],
         now: NOW,
