@@ -17,6 +17,9 @@ const CACHE_BYTES: usize = 16 << 20;
 /// Records copied in one transaction: bounds what it holds in memory.
 const RECORDS_AT_ONCE: u64 = 10_000;
 
+/// A thread's `nice` value, as on Linux, where each thread has its own.
+const LOWEST_PRIORITY: i32 = 19;
+
 /// The folder, in the data folder, that an open shop writes backups to.
 const FOLDER_NAME: &str = "backups";
 /// The ending of a backup while it is written.
@@ -60,7 +63,11 @@ pub struct Made {
 impl Store {
     /// Writes one moment of the store to a new file, then reads it as a shop would and verifies
     /// all of it. Writers go on meanwhile. Work for a thread that may take its time.
-    pub fn back_up(&self, to: &Path, mut tell: impl FnMut(Progress)) -> Result<Made, BackupError> {
+    pub fn back_up(
+        &self,
+        to: &Path,
+        mut tell: impl FnMut(Progress) + Send,
+    ) -> Result<Made, BackupError> {
         if to
             .as_os_str()
             .as_encoded_bytes()
@@ -73,7 +80,8 @@ impl Store {
         }
         self.see_room_for(to)?;
         let draft = draft_of(to);
-        let copied = copy(&self.snapshot()?, &draft, &mut tell).and_then(|records| {
+        let copied = in_background(|| {
+            let records = copy(&self.snapshot()?, &draft, &mut tell)?;
             sound(&draft, &mut tell)?;
             Ok(records)
         });
@@ -109,6 +117,26 @@ impl Store {
             Ok(_) | Err(_) => Ok(()),
         }
     }
+}
+
+/// Does the work on a thread of its own, which gets what the others leave of the processors.
+fn in_background<T: Send>(
+    work: impl FnOnce() -> Result<T, BackupError> + Send,
+) -> Result<T, BackupError> {
+    let background = || {
+        let this = rustix::thread::gettid();
+        // Where it is not allowed, the work only takes more from the others.
+        let _ = rustix::process::setpriority_process(Some(this), LOWEST_PRIORITY);
+        work()
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("backup".into())
+            .spawn_scoped(scope, background)
+            .map_err(StoreError::opening)?;
+        let done = thread.join();
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
