@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
 
 use electron_market::shop::ids::{ProductId, UserId};
 use electron_market::shop::products::{CategoryName, Draft, Price};
@@ -57,13 +56,6 @@ impl Trade {
 
     pub fn orders(&self) -> u64 {
         self.orders.load(Ordering::Relaxed)
-    }
-
-    /// Orders a second while something else is done.
-    pub fn rate(&self, meanwhile: impl FnOnce()) -> f64 {
-        let (began, before) = (Instant::now(), self.orders());
-        meanwhile();
-        (self.orders() - before) as f64 / began.elapsed().as_secs_f64()
     }
 
     pub fn close(self) {

@@ -1,5 +1,8 @@
 //! Backups: of a closed shop and an open one, under orders, put back, and refused when they are none.
 
+#[path = "../../benches/trade.rs"]
+mod trade;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::command::{PATIENCE, Process, binary, must_run, run};
 use crate::shop::Shop;
+use trade::Trade;
 
 #[test]
 fn a_closed_shop_is_backed_up_and_put_back() {
@@ -158,6 +162,24 @@ fn an_open_shop_is_asked_and_customers_notice_nothing() {
 fn backups() -> usize {
     let asked = std::env::var("BACKUPS").ok();
     asked.and_then(|asked| asked.parse().ok()).unwrap_or(10)
+}
+
+#[test]
+fn writers_go_on_while_a_backup_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let trade = Trade::open(folder.path(), 50, 4);
+    let mut is_slow = true;
+    let deadline = Instant::now() + PATIENCE;
+    let made = trade.store.back_up(&folder.path().join("a.redb"), |_| {
+        let until = trade.orders() + if is_slow { 100 } else { 0 };
+        is_slow = false;
+        while trade.orders() < until {
+            assert!(Instant::now() < deadline, "no order while it is written");
+            thread::yield_now();
+        }
+    });
+    assert!(made.unwrap().records > 50);
+    trade.close();
 }
 
 #[test]
