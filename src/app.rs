@@ -2,7 +2,7 @@
 //! closed in order. The clock is here.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
@@ -11,8 +11,9 @@ use crate::api::{Api, Parts};
 use crate::auth::password::{PasswordError, Passwords, Policy};
 use crate::auth::token::{self, Tokens};
 use crate::causes::causes;
-use crate::http;
+use crate::http::{self, Door};
 use crate::photo::Encoder;
+use crate::rates::Rates;
 use crate::search::Search;
 use crate::shop::time::Timestamp;
 use crate::store::{self, Folder, FolderError, Store, StoreError};
@@ -114,7 +115,7 @@ impl App {
         })
     }
 
-    pub fn api(&self, policy: Policy) -> Result<Api, AppError> {
+    pub fn api(&self, policy: Policy, rates: Rates) -> Result<Api, AppError> {
         let key = self
             .folder
             .secret(KEY_NAME, token::new_key)
@@ -131,6 +132,7 @@ impl App {
             search: self.open_search()?,
             searches: Turns::new(cores(), SEARCHES_WAITING_MAX),
             photos: Encoder::default(),
+            rates,
             scans: Turns::new(SCANS_RUNNING_MAX, SCANS_WAITING_MAX),
         };
         Ok(Api::new(parts, now))
@@ -151,9 +153,15 @@ impl App {
     }
 
     /// Serves until `stop`, then lets requests under way finish.
-    pub async fn serve(&self, listener: TcpListener, api: Api, stop: impl Future<Output = ()>) {
-        let sweeping = tokio::spawn(sweep(self.store.clone()));
-        http::serve(listener, api, stop).await;
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        door: Door,
+        api: Api,
+        stop: impl Future<Output = ()>,
+    ) {
+        let sweeping = tokio::spawn(sweep(self.store.clone(), api.parts()));
+        http::serve(listener, door, api, stop).await;
         sweeping.abort();
     }
 
@@ -175,10 +183,11 @@ pub fn operator_token(data_dir: &Path) -> Result<String, AppError> {
 }
 
 /// Removes sessions and kept replies that expired, for as long as the shop is open.
-async fn sweep(store: Store) {
+async fn sweep(store: Store, parts: Arc<Parts>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
+        parts.rates.forget_old();
         loop {
             match sweep_once(&store).await {
                 Ok(0) => break,

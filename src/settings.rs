@@ -1,11 +1,16 @@
 //! What can be said on the command line: every command, every knob with its flag, its variable,
 //! its default and its sentence. `--help` is printed from here, and the README's table compared with it.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 
 use crate::auth::password::Policy;
+use crate::http::{Cors, Door, HeaderValue, Proxies, Tls, TlsError};
+use crate::rates::Rates;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -108,8 +113,96 @@ pub struct Serve {
     /// Fill an empty shop with a small catalogue, a customer and an admin, and print their passwords once
     #[arg(long, env = "ELECTRON_MARKET_DEMO", value_parser = clap::builder::FalseyValueParser::new())]
     pub demo: bool,
+    /// An origin whose pages may read replies in a browser, such as <https://shop.example>, or * for
+    /// all; several are separated by commas
+    #[arg(
+        long,
+        env = "ELECTRON_MARKET_CORS_ORIGIN",
+        value_delimiter = ',',
+        value_parser = origin,
+        value_name = "ORIGIN"
+    )]
+    pub cors_origin: Vec<HeaderValue>,
+    /// The address or network of a proxy that is trusted to say in X-Forwarded-For for whom it
+    /// asks; several are separated by commas
+    #[arg(
+        long,
+        env = "ELECTRON_MARKET_TRUSTED_PROXY",
+        value_delimiter = ',',
+        value_parser = network,
+        value_name = "ADDRESS"
+    )]
+    pub trusted_proxy: Vec<IpNet>,
+    /// Whether callers are told to come again later when they ask too often
+    #[arg(
+        long,
+        env = "ELECTRON_MARKET_RATE_LIMITS",
+        default_value = "on",
+        value_name = "ON|OFF"
+    )]
+    pub rate_limits: Switch,
+    /// Serve HTTPS and HTTP/2 with this certificate, a PEM file with those that vouch for it;
+    /// SIGHUP reads it again
+    #[arg(
+        long,
+        env = "ELECTRON_MARKET_TLS_CERT",
+        requires = "tls_key",
+        value_name = "FILE"
+    )]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, a PEM file
+    #[arg(
+        long,
+        env = "ELECTRON_MARKET_TLS_KEY",
+        requires = "tls_cert",
+        value_name = "FILE"
+    )]
+    pub tls_key: Option<PathBuf>,
     #[command(flatten)]
     pub passwords: PasswordSettings,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+/// `*`, or a scheme and a host as browsers write them.
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let is_origin = text.split_once("://").is_some_and(|(scheme, host)| {
+        ["http", "https"].contains(&scheme) && !host.is_empty() && !host.contains('/')
+    });
+    let value = HeaderValue::from_str(text).ok();
+    value.filter(|_| text == "*" || is_origin).ok_or_else(|| {
+        "an origin is a scheme and a host, such as https://shop.example, without a path".into()
+    })
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || Some(IpNet::from(text.parse::<IpAddr>().ok()?));
+    text.parse().ok().or_else(address).ok_or_else(|| {
+        "a proxy is an address such as 10.0.0.7, or a network such as 10.0.0.0/8".into()
+    })
+}
+
+impl Serve {
+    pub fn rates(&self) -> Rates {
+        match self.rate_limits {
+            Switch::On => Rates::limited(),
+            Switch::Off => Rates::unlimited(),
+        }
+    }
+
+    pub fn door(&self) -> Result<Door, TlsError> {
+        let pair = self.tls_cert.clone().zip(self.tls_key.clone());
+        let tls = pair.map(|(cert, key)| Tls::open(cert, key)).transpose()?;
+        Ok(Door {
+            cors: Cors::of(self.cors_origin.clone()),
+            proxies: Proxies::trusting(self.trusted_proxy.clone()),
+            tls: tls.map(Arc::new),
+        })
+    }
 }
 
 #[derive(Debug, Args)]

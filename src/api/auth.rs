@@ -103,6 +103,7 @@ pub async fn sign_up(
     ctx: Ctx<Anyone>,
     Body(form): Body<SignUp>,
 ) -> Answer<Created<SignedUp>, Vec<Taken>> {
+    ctx.rates.sign_up(ctx.client)?;
     let newcomer = Newcomer {
         username: form.username,
         first_name: form.first_name,
@@ -168,6 +169,10 @@ pub async fn login(
     ctx: Ctx<Anyone>,
     Body(form): Body<Login>,
 ) -> Answer<Json<SignedIn>, WrongCredentials> {
+    // Whatever nobody can be named counts as one name.
+    let name = form.username.as_ref().map(Username::key);
+    let name = name.as_deref().unwrap_or_default();
+    ctx.rates.may_sign_in(name, ctx.client)?;
     let account = match &form.username {
         Some(username) => ctx.store.account_named(username)?,
         None => None,
@@ -178,6 +183,7 @@ pub async fn login(
     // The hash is computed whether or not there is an account: both take the same time.
     let is_right = ctx.passwords.verify(form.password, hash).await?;
     let Some(account) = account.filter(|account| is_right && account.is_active) else {
+        ctx.rates.wrong_password(name, ctx.client);
         return Err(WrongCredentials.into());
     };
     let pair = ctx.tokens.mint_pair(account.id, ctx.now)?;
@@ -477,11 +483,14 @@ pub async fn change_password(
     Body(form): Body<PasswordChange>,
 ) -> Answer<Json<PasswordChanged>, WrongOldPassword> {
     let account = &ctx.caller.account;
+    let name = account.username.key();
+    ctx.rates.may_sign_in(&name, ctx.client)?;
     let old_hash = account.password_hash.clone();
     let verified = ctx
         .passwords
         .verify(form.old_password, Some(old_hash.clone()));
     if !verified.await? {
+        ctx.rates.wrong_password(&name, ctx.client);
         return Err(WrongOldPassword.into());
     }
     let new_hash = ctx.passwords.hash(form.new_password).await?;

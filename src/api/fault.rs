@@ -7,7 +7,8 @@ use super::wire;
 use crate::auth::password::PasswordError;
 use crate::auth::token::{Fault as TokenFault, MintError};
 use crate::causes::causes;
-use crate::http::{HeaderName, HeaderValue, Reply, StatusCode, header};
+use crate::http::{HeaderName, HeaderValue, Rejected, Reply, StatusCode, header};
+use crate::rates::TooMany;
 use crate::store::StoreError;
 use crate::turns::Busy;
 
@@ -33,6 +34,15 @@ macro_rules! known {
 }
 
 known! {
+    BAD_FRAMING = BAD_REQUEST "bad_framing"
+        "Where this request ends is not clear: one Content-Length or one chunked body, lines end in CRLF.";
+    BAD_HOST = BAD_REQUEST "bad_host" "A request names its host once, in the Host header.";
+    BAD_PATH = BAD_REQUEST "bad_path"
+        "The path has dots, slashes or control characters in disguise, or an empty part.";
+    PATH_TOO_LONG = URI_TOO_LONG "path_too_long" "The path and query are longer than 8 KiB.";
+    METHOD_UNKNOWN = NOT_IMPLEMENTED "method_unknown" "No path here knows this method.";
+    EXPECTATION_FAILED = EXPECTATION_FAILED "expectation_failed"
+        "Nothing can be expected of this server but 100-continue.";
     MALFORMED = BAD_REQUEST "malformed_body" "The body is not well-formed.";
     BODY_CUT_SHORT = BAD_REQUEST "body_cut_short" "The body ended early or broke its framing.";
     NOT_AUTHENTICATED = UNAUTHORIZED "not_authenticated"
@@ -52,6 +62,8 @@ known! {
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE "body_too_large" "The body is larger than this path takes.";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported_media_type"
         "This path does not take a body of that Content-Type.";
+    THROTTLED = TOO_MANY_REQUESTS "throttled"
+        "Too many requests. Nothing was done; Retry-After says when to come again.";
     BUSY = SERVICE_UNAVAILABLE "busy" "Too much is going on. Nothing was done; try again.";
     NOT_WRITTEN = SERVICE_UNAVAILABLE "not_written"
         "The shop can't write at the moment. Nothing was done; try again.";
@@ -249,6 +261,37 @@ impl<R> From<PasswordError> for Fault<R> {
 impl<R> From<Busy> for Fault<R> {
     fn from(busy: Busy) -> Self {
         Self::Problem(busy.into())
+    }
+}
+
+impl<R> From<TooMany> for Fault<R> {
+    fn from(too_many: TooMany) -> Self {
+        Self::Problem(too_many.into())
+    }
+}
+
+impl From<Rejected> for Problem {
+    fn from(why: Rejected) -> Self {
+        Self::new(match why {
+            Rejected::Framing => &BAD_FRAMING,
+            Rejected::Host => &BAD_HOST,
+            Rejected::Path => &BAD_PATH,
+            Rejected::PathTooLong => &PATH_TOO_LONG,
+            Rejected::Method => &METHOD_UNKNOWN,
+            Rejected::Expectation => &EXPECTATION_FAILED,
+        })
+    }
+}
+
+impl From<TooMany> for Problem {
+    fn from(TooMany { after }: TooMany) -> Self {
+        let seconds = after.as_secs_f64().ceil().max(1.0);
+        Self::new(&THROTTLED)
+            .saying(format!("Too many requests. Come again in {seconds} s."))
+            .with_header(
+                header::RETRY_AFTER,
+                HeaderValue::try_from(seconds.to_string()).expect("a number is header text"),
+            )
     }
 }
 

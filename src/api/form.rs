@@ -60,9 +60,6 @@ pub struct Form<'a> {
     docs: Vec<FieldDoc>,
 }
 
-/// Lists and objects in one another; no call takes more than one.
-const DEPTH_MAX: usize = 32;
-
 const REQUIRED: &str = "This field is required.";
 const NOT_NULL: &str = "This field may not be null.";
 
@@ -96,8 +93,11 @@ impl<'a> Form<'a> {
 
     /// From a JSON object; of a repeated key the last counts.
     pub fn from_json(text: &'a [u8]) -> Result<Self, Problem> {
-        if depth(text) > DEPTH_MAX {
-            let sentence = format!("This JSON is nested more than {DEPTH_MAX} deep.");
+        if depth(text) > limits::JSON_DEPTH_MAX {
+            let sentence = format!(
+                "This JSON is nested more than {} deep.",
+                limits::JSON_DEPTH_MAX
+            );
             return Err(Problem::new(&MALFORMED).saying(sentence));
         }
         let whole: &RawValue = serde_json::from_slice(text).map_err(|error| malformed(&error))?;

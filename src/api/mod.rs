@@ -24,6 +24,7 @@ mod search;
 mod users;
 pub mod wire;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,9 +33,11 @@ pub use auth::taken_sentence;
 use crate::auth::password::Passwords;
 use crate::auth::token::{Kind, Tokens};
 use crate::http::{
-    Found, Handle, HeaderValue, Method, Reply, Request, Router, StatusCode, accept, header,
+    Found, Handle, HeaderValue, Method, Rejected, Reply, Request, Router, StatusCode, accept,
+    header,
 };
 use crate::photo::Encoder;
+use crate::rates::Rates;
 use crate::search::Search;
 use crate::shop::time::Timestamp;
 use crate::shop::users::Account;
@@ -45,7 +48,7 @@ use fault::{
     BAD_AUTHORIZATION_HEADER, INTERNAL, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, NOT_FOUND, Problem,
     TOKEN_NOT_VALID, USER_INACTIVE, USER_NOT_FOUND,
 };
-use route::{Access, Route, Visit, get, route};
+use route::{Access, HEAVY_COST, Route, Visit, get, route};
 
 /// What endpoints work with.
 pub struct Parts {
@@ -53,6 +56,7 @@ pub struct Parts {
     pub tokens: Tokens,
     pub passwords: Passwords,
     pub photos: Encoder,
+    pub rates: Rates,
     pub data_dir: PathBuf,
     /// One at a time.
     pub backups: Turns,
@@ -77,19 +81,19 @@ fn routes() -> Vec<Route> {
         get("/api/schema/", "This document", openapi::show),
         get("/media/photos/{name}", "A profile photo", photos::show),
 
-        route(post.clone(), "/auth/sign-up/", "Open an account", auth::sign_up),
-        route(post.clone(), "/auth/login/", "Sign in: get an access and a refresh token", auth::login),
+        route(post.clone(), "/auth/sign-up/", "Open an account", auth::sign_up).costing(HEAVY_COST),
+        route(post.clone(), "/auth/login/", "Sign in: get an access and a refresh token", auth::login).costing(HEAVY_COST),
         route(post.clone(), "/auth/refresh/", "Trade a refresh token for new tokens, once", auth::refresh),
         route(post.clone(), "/auth/logout/", "End the session of a refresh token", auth::logout),
         route(post.clone(), "/auth/logout-all/", "End every session of yours", auth::logout_all),
         get("/auth/profile/", "Your profile", auth::profile),
         route(patch.clone(), "/auth/profile/update/", "Change your profile", auth::edit_profile),
-        route(patch.clone(), "/auth/profile/photo/", "Set your photo", photos::set),
-        route(post.clone(), "/auth/profile/change-pass/", "Change your password", auth::change_password),
+        route(patch.clone(), "/auth/profile/photo/", "Set your photo", photos::set).costing(HEAVY_COST),
+        route(post.clone(), "/auth/profile/change-pass/", "Change your password", auth::change_password).costing(HEAVY_COST),
         get("/auth/users/", "All accounts", users::list),
         route(patch.clone(), "/auth/users/{id}/", "Change somebody's role, or shut an account", users::edit),
 
-        route(post.clone(), "/backups/", "Write a backup of the shop on its disk", backups::create),
+        route(post.clone(), "/backups/", "Write a backup of the shop on its disk", backups::create).costing(HEAVY_COST),
 
         get("/products/products/", "All products", products::list),
         get("/products/detail/{id}/", "A product", products::detail),
@@ -142,11 +146,21 @@ impl Api {
         }
     }
 
-    /// In the order in which a client hears of mistakes: who asks (401, 403), how (405, 406),
+    pub fn parts(&self) -> Arc<Parts> {
+        Arc::clone(&self.parts)
+    }
+
+    /// In the order in which a client hears of mistakes: how often (429), who asks (401, 403), how (405, 406),
     /// then what, which is the endpoint's.
     async fn answer(&self, request: Request) -> Result<Reply, Problem> {
         let now = (self.clock)();
-        let (row, params) = match self.router.find(&request.method, &request.path) {
+        let found = self.router.find(&request.method, &request.path);
+        let cost = match &found {
+            Found::Row(row, _) => row.cost,
+            Found::NoPath | Found::WrongMethod(_) => NonZeroU32::MIN,
+        };
+        self.parts.rates.visit(request.client, cost)?;
+        let (row, params) = match found {
             Found::Row(row, params) => (row, params),
             Found::NoPath => return Err(Problem::new(&NOT_FOUND)),
             Found::WrongMethod(rows) if request.method == Method::OPTIONS => {
@@ -165,6 +179,9 @@ impl Api {
         let (account, is_operator) = self.who(&request, now)?;
         if !is_operator {
             row.access.admits(account.as_ref())?;
+        }
+        if let Some(account) = &account {
+            self.parts.rates.call(account.id.0, cost)?;
         }
         let accept = request.header(header::ACCEPT);
         if !row.offers.is_empty() && accept::best(accept, row.offers).is_none() {
@@ -220,6 +237,10 @@ impl Api {
 impl Handle for Api {
     async fn handle(&self, request: Request) -> Reply {
         self.answer(request).await.unwrap_or_else(Problem::reply)
+    }
+
+    fn rejected(&self, why: Rejected) -> Reply {
+        Problem::from(why).reply()
     }
 
     fn panicked(&self) -> Reply {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::fault::{
     BUSY, CLOSING, DISK_FULL, Known, NOT_ACCEPTABLE, NOT_READ, NOT_WRITTEN, Never, OUTCOME_UNKNOWN,
-    Problem,
+    Problem, THROTTLED,
 };
 use super::form::{FieldDoc, Fields, Form};
 use super::kinds::Choice;
@@ -160,7 +160,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         is_done_once,
         refuses_fields,
     } = route.describe(generator);
-    refusals.extend([&BUSY, &NOT_READ, &NOT_WRITTEN, &CLOSING]);
+    refusals.extend([&THROTTLED, &BUSY, &NOT_READ, &NOT_WRITTEN, &CLOSING]);
     if route.method != Method::GET {
         refusals.extend([&OUTCOME_UNKNOWN, &DISK_FULL]);
     }

@@ -12,8 +12,8 @@ use super::route::{
     Answer, Anyone, Asked, BODY_REFUSALS, BodyDoc, Ctx, Input, Json, Operation, Output, Success,
     User, read_body, unsupported,
 };
-use crate::http::{HeaderValue, Reply, Request, StatusCode, header};
-use crate::photo::{self, UPLOAD_MAX_BYTES};
+use crate::http::{HeaderValue, Reply, Request, StatusCode, header, limits};
+use crate::photo;
 use crate::shop::photos::{Format, Photo};
 use crate::shop::users::Account;
 use crate::turns::Place;
@@ -32,7 +32,7 @@ const MULTIPART: &str = "multipart/form-data";
 const FRAMING_MAX_BYTES: usize = 16 << 10;
 
 impl<C: Sync> Input<C> for PhotoUpload {
-    const BODY_MAX_BYTES: usize = UPLOAD_MAX_BYTES + FRAMING_MAX_BYTES;
+    const BODY_MAX_BYTES: usize = limits::PHOTO_MAX_BYTES + FRAMING_MAX_BYTES;
 
     async fn take(ctx: &Ctx<C>, asked: &mut Asked) -> Result<Self, Problem> {
         let given = asked.request.header(header::CONTENT_TYPE);
@@ -53,7 +53,7 @@ impl<C: Sync> Input<C> for PhotoUpload {
         while let Some(part) = parts.next_field().await.map_err(broken)? {
             let is_file = matches!(part.name(), Some("photo" | "file"));
             let bytes = part.bytes().await.map_err(broken)?;
-            if is_file && bytes.len() > UPLOAD_MAX_BYTES {
+            if is_file && bytes.len() > limits::PHOTO_MAX_BYTES {
                 return Err(Problem::new(&BODY_TOO_LARGE));
             }
             if is_file {

@@ -2,6 +2,8 @@
 //! the shop may say no; its row in the table, its access check and its documentation are read
 //! off that signature.
 
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -116,6 +118,8 @@ pub struct Ctx<C> {
     /// of `parts`, and from the first write on nothing but further writes may be awaited.
     pub store: Store,
     pub caller: C,
+    /// From where, as far as it can be told.
+    pub client: IpAddr,
     /// The one clock reading of this request.
     pub now: Timestamp,
 }
@@ -142,6 +146,13 @@ pub struct Visit {
 
 type Outcome = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>;
 
+/// A read is a few microseconds.
+const READING_COST: NonZeroU32 = NonZeroU32::MIN;
+/// A write is the disk's work too.
+const WRITING_COST: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
+/// A password or a photo is tens of milliseconds of a core.
+pub const HEAVY_COST: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
+
 /// A row of the route table.
 pub struct Route {
     pub method: Method,
@@ -152,6 +163,8 @@ pub struct Route {
     pub offers: &'static [&'static str],
     /// The largest body that it reads.
     pub body_max_bytes: usize,
+    /// What it counts for where somebody may ask only so often.
+    pub cost: NonZeroU32,
     pub call: Box<dyn Fn(Visit) -> Outcome + Send + Sync>,
     describe: fn(&mut SchemaGenerator) -> Operation,
 }
@@ -184,6 +197,11 @@ pub struct Success {
 }
 
 impl Route {
+    /// For what takes far more work than other calls of its method.
+    pub fn costing(self, cost: NonZeroU32) -> Self {
+        Self { cost, ..self }
+    }
+
     pub fn describe(&self, generator: &mut SchemaGenerator) -> Operation {
         (self.describe)(generator)
     }
@@ -217,8 +235,14 @@ where
     R: Refuse + 'static,
     F: Future<Output = Answer<O, R>> + Send + 'static,
 {
+    let cost = if method == Method::GET {
+        READING_COST
+    } else {
+        WRITING_COST
+    };
     Route {
         method,
+        cost,
         path,
         summary,
         access: C::ACCESS,
@@ -230,6 +254,7 @@ where
                 let ctx = Ctx {
                     parts: visit.parts,
                     store: visit.store,
+                    client: visit.request.client,
                     caller: C::admit(visit.account, visit.is_operator)?,
                     now: visit.now,
                 };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use jiff::{SignedDuration, civil};
 use serde_json::{Value, json};
+use ureq::tls::TlsConfig;
 
 use super::{Bar, Ended};
 use crate::app::{App, AppError, now, operator_token};
@@ -97,14 +98,14 @@ fn make(line: &CommandLine, to: &Path) -> anyhow::Result<Made> {
 
 /// Has the open shop write it into its folder, and takes it from there.
 fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Made> {
-    let address = holder
+    let url = holder
         .split_once("serving at ")
         .and_then(|(_, rest)| rest.strip_suffix(')'))
         .ok_or_else(|| {
             anyhow!("the shop is held by {holder}, which can't be asked for a backup")
         })?;
     let token = operator_token(data_dir)?;
-    let _waiting = Bar::waiting(format!("the shop at {address} writes a backup"));
+    let _waiting = Bar::waiting(format!("the shop at {url} writes a backup"));
     let name = store::name_to_ask_for()?;
     let agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -112,17 +113,19 @@ fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Mad
         // The token is for the shop on this machine alone.
         .proxy(None)
         .max_redirects(0)
+        // Its certificate is for the name that customers use.
+        .tls_config(TlsConfig::builder().disable_verification(true).build())
         .build()
         .new_agent();
     let mut reply = agent
-        .post(format!("http://{address}/backups/"))
+        .post(format!("{url}/backups/"))
         .header("Authorization", format!("Bearer {token}"))
         .header("Content-Type", "application/json")
         .send(json!({"name": name}).to_string())
-        .with_context(|| format!("the shop at {address} does not answer"))?;
+        .with_context(|| format!("the shop at {url} does not answer"))?;
     let said: Value = serde_json::from_str(&reply.body_mut().read_to_string()?)?;
     if reply.status() != 201 {
-        bail!("the shop at {address} made no backup: {said}");
+        bail!("the shop at {url} made no backup: {said}");
     }
     let written = store::place_of_backup(data_dir, &name)?;
     let moved = take(&written, to);

@@ -9,6 +9,8 @@ use tokio::sync::oneshot;
 
 use super::{Ended, demo};
 use crate::app::App;
+use crate::causes::causes;
+use crate::http::Tls;
 use crate::settings::{CommandLine, Serve};
 
 pub async fn serve(line: &CommandLine, settings: &Serve) -> anyhow::Result<Ended> {
@@ -33,31 +35,54 @@ async fn serve_open(
     settings: &Serve,
 ) -> anyhow::Result<Ended> {
     let listen = &settings.listen;
+    let mut hangup = signal(SignalKind::hangup())?;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("can't listen at {listen}; name another address with --listen"))?;
-    app.sign(&format!("serving at {}", reachable(listener.local_addr()?)));
-    let api = app.api(settings.passwords.policy())?;
+    let door = settings.door()?;
+    let tls = door.tls.clone();
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let address = listener.local_addr()?;
+    app.sign(&format!("serving at {scheme}://{}", reachable(address)));
+    let api = app.api(settings.passwords.policy(), settings.rates())?;
     let demo = if settings.demo {
         Some(demo::fill(&app.store).await?)
     } else {
         None
     };
-    greet(&listener, line, demo)?;
+    greet(&format!("{scheme}://{address}"), line, demo);
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut serving = Box::pin(app.serve(listener, api, async {
+    let mut serving = Box::pin(app.serve(listener, door, api, async {
         let _ = stopped.await;
     }));
-    tokio::select! {
-        () = &mut serving => return Ok(Ended::Well),
-        () = signals.next() => {}
+    loop {
+        tokio::select! {
+            () = &mut serving => return Ok(Ended::Well),
+            () = signals.next() => break,
+            _ = hangup.recv() => reload(tls.as_deref()),
+        }
     }
     tracing::info!("closing: requests under way are finished; a second signal ends at once");
     drop(stop);
     tokio::select! {
         () = serving => Ok(Ended::Well),
         () = signals.next() => Ok(Ended::CutShort),
+    }
+}
+
+/// Shows new certificates from now on, if there are any.
+fn reload(tls: Option<&Tls>) {
+    let Some(tls) = tls else {
+        tracing::info!("SIGHUP: there is no certificate to read again");
+        return;
+    };
+    match tls.reload() {
+        Ok(()) => tracing::info!("the certificate was read again"),
+        Err(error) => tracing::error!(
+            causes = causes(&error),
+            "the certificate can't be read again; the one before goes on being shown"
+        ),
     }
 }
 
@@ -77,12 +102,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     clippy::print_stdout,
     reason = "the greeting is for the person at the terminal"
 )]
-fn greet(
-    listener: &TcpListener,
-    line: &CommandLine,
-    demo: Option<demo::Filled>,
-) -> anyhow::Result<()> {
-    let url = format!("http://{}", listener.local_addr()?);
+fn greet(url: &str, line: &CommandLine, demo: Option<demo::Filled>) {
     let version = env!("CARGO_PKG_VERSION");
     let folder = line.data_dir.display();
     println!("electron-market {version} is open at {url}/ with its data in {folder}");
@@ -110,7 +130,6 @@ fn greet(
             );
         }
     }
-    Ok(())
 }
 
 /// The signals that ask to stop.

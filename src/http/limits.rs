@@ -1,9 +1,12 @@
-//! Limits of a connection and a request, each with its reason.
+//! Limits of a connection and a request, each with its reason, and the README's table of them.
 
 use std::time::Duration;
 
 /// Request line and headers together; browsers and gateways stay under 8 KiB.
 pub const HEAD_MAX_BYTES: usize = 16 << 10;
+
+/// Path and query: the longest search there is, 255 characters, takes 3 KiB percent-encoded.
+pub const TARGET_MAX_BYTES: usize = 8 << 10;
 
 /// A JSON or form body of short fields.
 pub const BODY_MAX_BYTES: usize = 64 << 10;
@@ -11,11 +14,29 @@ pub const BODY_MAX_BYTES: usize = 64 << 10;
 /// A body with the longest text there is, 20,000 characters, each written as twelve: `\\ud83d\\ude00`.
 pub const LONG_BODY_MAX_BYTES: usize = 256 << 10;
 
-/// From the last reply (or the connection) to the end of the next head, idling included.
-pub const HEAD_DEADLINE: Duration = Duration::from_secs(30);
+/// A photo in its form.
+pub const PHOTO_MAX_BYTES: usize = 5 << 20;
 
-/// A whole body: the largest, a photo, in this time needs 170 kB/s.
-pub const BODY_DEADLINE: Duration = Duration::from_secs(30);
+/// JSON inside JSON inside JSON; no body here needs more than one.
+pub const JSON_DEPTH_MAX: usize = 32;
+
+/// From the first byte of a head, or the connection, to the head's end.
+pub const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+
+/// From a reply to the next request: browsers keep connections open for about as long.
+pub const IDLE_DEADLINE: Duration = Duration::from_mins(1);
+
+/// A body's time before its speed counts.
+pub const BODY_GRACE: Duration = Duration::from_secs(10);
+
+/// A body's least speed after that, on the whole; the slowest mobile network does it.
+pub const BODY_MIN_BYTES_PER_S: u32 = 1_000;
+
+/// A whole body, however fast: few photos are taken at once, and nobody may hold their places.
+pub const BODY_DEADLINE: Duration = Duration::from_mins(2);
+
+/// How long a client may take nothing of what is sent to it.
+pub const WRITE_STALL: Duration = Duration::from_secs(30);
 
 /// What is read and forgotten of a body that nobody wanted, so that its sender hears the reply:
 /// three times the largest body that any path takes.
@@ -24,11 +45,59 @@ pub const LEFTOVER_MAX_BYTES: usize = 16 << 20;
 /// How long the reply waits for that.
 pub const LEFTOVER_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Connections at once. Each may hold a head's buffer and a task: at most about 40 KiB idle.
-pub const CONNECTIONS_MAX: usize = 8_192;
+/// Connections at once. Each holds a task and, while a head comes, its buffer.
+pub const CONNECTIONS_MAX: usize = 16_384;
+
+/// File descriptors that are not for connections: the store, the index, the log, backups.
+pub const OTHER_FILES: u64 = 256;
+
+/// A TLS handshake, from the connection to its end.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Requests at once on one HTTP/2 connection.
+pub const STREAMS_MAX: u32 = 64;
 
 /// After the signal to stop: how long requests under way may take to finish.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Pause after a failed accept (no file descriptor left): time for connections to close.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The rows of the README's table: what is bounded, by how much, and what whoever passes it hears.
+pub fn table() -> Vec<(&'static str, String, &'static str)> {
+    let kib = |bytes: usize| format!("{} KiB", bytes >> 10);
+    let mib = |bytes: usize| format!("{} MiB", bytes >> 20);
+    let s = |time: Duration| format!("{} s", time.as_secs());
+    vec![
+        ("request line and headers", kib(HEAD_MAX_BYTES), "431"),
+        ("path and query", kib(TARGET_MAX_BYTES), "414"),
+        ("body", kib(BODY_MAX_BYTES), "413"),
+        ("body with a product", kib(LONG_BODY_MAX_BYTES), "413"),
+        ("photo", mib(PHOTO_MAX_BYTES), "413"),
+        ("depth of a JSON body", JSON_DEPTH_MAX.to_string(), "400"),
+        ("a head, from its first byte", s(HEAD_DEADLINE), "closed"),
+        (
+            "between requests of a connection",
+            s(IDLE_DEADLINE),
+            "closed",
+        ),
+        (
+            "speed of a body",
+            format!("{BODY_MIN_BYTES_PER_S} bytes/s after {}", s(BODY_GRACE)),
+            "408",
+        ),
+        ("a whole body", s(BODY_DEADLINE), "408"),
+        ("a reply that nothing is taken of", s(WRITE_STALL), "closed"),
+        (
+            "connections",
+            CONNECTIONS_MAX.to_string(),
+            "waits until one ends",
+        ),
+        ("TLS handshake", s(HANDSHAKE_DEADLINE), "closed"),
+        (
+            "requests at once on an HTTP/2 connection",
+            STREAMS_MAX.to_string(),
+            "refused stream",
+        ),
+    ]
+}

@@ -1,11 +1,16 @@
 //! HTTP: sockets to requests, replies to sockets, paths to rows. Knows nothing of the shop.
 
 pub mod accept;
+mod cors;
+mod gate;
 pub mod limits;
+mod proxies;
 mod reply;
 mod request;
 mod router;
 mod server;
+mod tls;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +18,11 @@ mod tests;
 pub use hyper::header::{self, HeaderName, HeaderValue};
 pub use hyper::{Method, StatusCode};
 
+pub use cors::Cors;
+pub use gate::Rejected;
+pub use proxies::Proxies;
 pub use reply::Reply;
 pub use request::{BodyError, Request};
 pub use router::{Found, Params, Router};
-pub use server::{Handle, serve};
+pub use server::{Door, Handle, serve};
+pub use tls::{Tls, TlsError};

@@ -1,6 +1,8 @@
 //! A request: its head as it came, its body on demand.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -8,7 +10,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::AsHeaderName;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::limits;
 
@@ -22,6 +24,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// Names this request in the log and in its reply.
     pub id: String,
+    /// Who asks, as far as it can be told.
+    pub client: IpAddr,
     /// `None` once it is read to its end.
     body: Option<Incoming>,
     /// Read already, and put back for whoever reads next.
@@ -43,13 +47,14 @@ pub enum BodyError {
 }
 
 impl Request {
-    pub(super) fn new(head: Parts, body: Incoming, id: String) -> Self {
+    pub(super) fn new(head: Parts, body: Incoming, id: String, client: IpAddr) -> Self {
         Self {
             method: head.method,
             path: head.uri.path().to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers,
             id,
+            client,
             body: Some(body),
             ready: None,
             leftover: Leftover::default(),
@@ -140,7 +145,12 @@ async fn read(body: &mut Incoming, max_bytes: usize) -> Result<Bytes, BodyError>
         return Err(BodyError::TooLarge);
     }
     let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    let began = Instant::now();
+    loop {
+        let frame = timeout_at(began + time_for(whole.len()), body.frame()).await;
+        let Some(frame) = frame.map_err(|_| BodyError::TooSlow)? else {
+            break;
+        };
         let data = frame.map_err(|_| BodyError::Broken)?.into_data();
         let Ok(data) = data else { continue }; // Trailers.
         if whole.len() + data.len() > max_bytes {
@@ -149,6 +159,12 @@ async fn read(body: &mut Incoming, max_bytes: usize) -> Result<Bytes, BodyError>
         whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())
+}
+
+/// How long a body may take to become longer than this.
+fn time_for(bytes: usize) -> Duration {
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    limits::BODY_GRACE + Duration::from_secs(1) * bytes / limits::BODY_MIN_BYTES_PER_S
 }
 
 async fn drop_all(body: &mut Incoming, max_bytes: usize) -> bool {

@@ -1,6 +1,7 @@
 //! The server: connections to requests, replies to connections, one log line a request.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -8,17 +9,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
+use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
-use super::{Reply, Request, limits};
+use super::gate::{self, Rejected};
+use super::proxies::Proxies;
+use super::tls::{self, Tls};
+use super::watch::Watch;
+use super::{Cors, Reply, Request, limits};
 
 /// Whoever answers requests.
 pub trait Handle: Send + Sync + 'static {
@@ -26,24 +35,42 @@ pub trait Handle: Send + Sync + 'static {
 
     /// What is answered when that panicked.
     fn panicked(&self) -> Reply;
+
+    /// What is answered to a request that is no proper one.
+    fn rejected(&self, why: Rejected) -> Reply;
+}
+
+/// How the shop is open to the world.
+#[derive(Default)]
+pub struct Door {
+    pub cors: Cors,
+    pub proxies: Proxies,
+    pub tls: Option<Arc<Tls>>,
 }
 
 struct Server<H> {
     handler: H,
+    door: Door,
     /// Tells apart the ids of one start of the program from those of the next.
     start: u32,
     requests: AtomicU64,
 }
 
 /// Serves until `stop`, then accepts no more and lets requests under way finish.
-pub async fn serve<H: Handle>(listener: TcpListener, handler: H, stop: impl Future<Output = ()>) {
+pub async fn serve<H: Handle>(
+    listener: TcpListener,
+    door: Door,
+    handler: H,
+    stop: impl Future<Output = ()>,
+) {
     let server = Arc::new(Server {
         handler,
+        door,
         start: getrandom::u32().unwrap_or_default(),
         requests: AtomicU64::new(1),
     });
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(connections_max()));
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -52,17 +79,10 @@ pub async fn serve<H: Handle>(listener: TcpListener, handler: H, stop: impl Futu
         };
         match accepted {
             Ok((stream, peer, place)) => {
-                // Replies are written whole; waiting for more to fill a packet only delays them.
-                let _ = stream.set_nodelay(true);
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(limits::HEAD_DEADLINE)
-                    .max_header_size(limits::HEAD_MAX_BYTES)
-                    .serve_connection(TokioIo::new(stream), answering(&server, peer));
-                let connection = graceful.watch(connection);
+                let (server, watcher) = (Arc::clone(&server), graceful.watcher());
                 tokio::spawn(async move {
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%peer, %error, "connection ended early");
+                    if let Err(error) = server.attend(stream, peer, watcher).await {
+                        tracing::debug!(%peer, error, "connection ended early");
                     }
                     drop(place);
                 });
@@ -80,58 +100,157 @@ pub async fn serve<H: Handle>(listener: TcpListener, handler: H, stop: impl Futu
     }
 }
 
+/// As many connections as files may be open, which are as many as this process may ask for.
+fn connections_max() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    );
+    if let Err(error) = raised {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let places = files.saturating_sub(limits::OTHER_FILES).max(1);
+    let places = usize::try_from(places).unwrap_or(usize::MAX);
+    if places < limits::CONNECTIONS_MAX {
+        tracing::warn!(
+            places,
+            "the limit of open files leaves room for few connections; raise it with `ulimit -n`"
+        );
+    }
+    places.min(limits::CONNECTIONS_MAX)
+}
+
 /// The next connection, once there is a place for it.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await;
     let place = place.expect("the semaphore is never closed");
     let (stream, peer) = listener.accept().await?;
     Ok((stream, peer, place))
 }
 
-/// One connection's service.
-fn answering<H: Handle>(
-    server: &Arc<Server<H>>,
-    peer: SocketAddr,
-) -> impl hyper::service::Service<
-    hyper::Request<hyper::body::Incoming>,
-    Response = hyper::Response<http_body_util::Full<bytes::Bytes>>,
-    Error = Infallible,
-    Future: Send,
-> + use<H> {
-    let server = Arc::clone(server);
-    service_fn(move |request| {
-        let server = Arc::clone(&server);
-        async move {
-            let n = server.requests.fetch_add(1, Ordering::Relaxed);
-            let id = format!("{:08x}-{n}", server.start);
-            let (head, body) = request.into_parts();
-            let waits_for_us = head.headers.contains_key(header::EXPECT);
-            let request = Request::new(head, body, id.clone());
-            let leftover = request.leftover();
-            let reply = server.answer(request, peer).await;
-            // A client that waits to be told to go on sends no more once it is answered.
-            let is_read = leftover.is_none() || (!waits_for_us && leftover.discard().await);
-            let reply = if is_read {
-                reply
-            } else {
-                reply.with(header::CONNECTION, HeaderValue::from_static("close"))
-            };
-            Ok(reply.into_response(&id))
-        }
-    })
-}
+type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 impl<H: Handle> Server<H> {
-    async fn answer(&self, request: Request, peer: SocketAddr) -> Reply {
+    /// A connection, to its end.
+    async fn attend(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        watcher: Watcher,
+    ) -> Ended {
+        // Replies are written whole; waiting for more to fill a packet only delays them.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.door.tls else {
+            return self.attend_http_1(stream, peer, watcher).await;
+        };
+        let stream = tls.accept(stream).await?;
+        if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP_2) {
+            self.attend_http_2(stream, peer, watcher).await
+        } else {
+            self.attend_http_1(stream, peer, watcher).await
+        }
+    }
+
+    async fn attend_http_1(
+        self: Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: SocketAddr,
+        watcher: Watcher,
+    ) -> Ended {
+        let (stream, phase) = Watch::new(stream);
+        let service = service_fn(move |request| {
+            let (server, phase) = (Arc::clone(&self), Arc::clone(&phase));
+            async move {
+                let is_sound = phase.begin();
+                let response = server.respond(request, peer, is_sound).await;
+                phase.end();
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let connection = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_header_size(limits::HEAD_MAX_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        Ok(watcher.watch(connection).await?)
+    }
+
+    async fn attend_http_2(
+        self: Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: SocketAddr,
+        watcher: Watcher,
+    ) -> Ended {
+        let service = service_fn(move |request| {
+            let server = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(server.respond(request, peer, true).await) }
+        });
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(hyper_util::rt::TokioTimer::new())
+            // A client that is gone or takes nothing does not answer either.
+            .keep_alive_interval(limits::IDLE_DEADLINE / 2)
+            .keep_alive_timeout(limits::WRITE_STALL)
+            .max_concurrent_streams(limits::STREAMS_MAX)
+            .max_header_list_size(u32::try_from(limits::HEAD_MAX_BYTES).unwrap_or(u32::MAX))
+            .serve_connection(TokioIo::new(stream), service);
+        Ok(watcher.watch(connection).await?)
+    }
+
+    /// One request to its response, logged.
+    async fn respond(
+        &self,
+        request: hyper::Request<Incoming>,
+        peer: SocketAddr,
+        is_sound: bool,
+    ) -> hyper::Response<Full<Bytes>> {
         let began = Instant::now();
-        let (id, method) = (request.id.clone(), request.method.clone());
-        let path = request.path.clone();
+        let n = self.requests.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{:08x}-{n}", self.start);
+        let (head, body) = request.into_parts();
+        let admitted = if is_sound {
+            gate::admit(&head)
+        } else {
+            Err(Rejected::Framing)
+        };
+        let waits_for_us = head.headers.contains_key(header::EXPECT);
+        let asking = self.door.cors.asking(&head.method, &head.headers);
+        let client = self.door.proxies.client(peer.ip(), &head.headers);
+        let (method, path) = (head.method.clone(), head.uri.path().to_owned());
+        let request = Request::new(head, body, id.clone(), client);
+        let leftover = request.leftover();
+        let reply = match admitted {
+            Ok(()) => self.answer(request).await,
+            Err(why) => {
+                drop(request);
+                self.handler.rejected(why)
+            }
+        };
+        // A client that waits to be told to go on sends no more once it is answered.
+        let is_read = leftover.is_none() || (!waits_for_us && leftover.discard().await);
+        let reply = if is_read && admitted.is_ok() {
+            reply
+        } else {
+            reply.with(header::CONNECTION, HeaderValue::from_static("close"))
+        };
+        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let status = reply.status.as_u16();
+        tracing::info!(id, %client, %method, path, status, micros, "request");
+        self.door.cors.tell(asking, reply).into_response(&id)
+    }
+
+    async fn answer(&self, request: Request) -> Reply {
+        let id = request.id.clone();
         // Whatever is logged on the way says which request it was.
         let span = tracing::error_span!("handling", id);
-        let reply = AssertUnwindSafe(self.handler.handle(request))
+        AssertUnwindSafe(self.handler.handle(request))
             .catch_unwind()
             .instrument(span)
             .await
@@ -139,10 +258,6 @@ impl<H: Handle> Server<H> {
                 // The panic itself was logged by the hook.
                 tracing::error!(id, "a handler panicked");
                 self.handler.panicked()
-            });
-        let micros = began.elapsed().as_micros();
-        let status = reply.status.as_u16();
-        tracing::info!(id, %peer, %method, path, status, micros, "request");
-        reply
+            })
     }
 }

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::accept;
-use super::{Found, Handle, Method, Reply, Request, Router, StatusCode, serve};
+use super::{Door, Found, Handle, Method, Rejected, Reply, Request, Router, StatusCode, serve};
 
 /// Echoes bodies up to 8 bytes; panics when asked to.
 struct Echo;
@@ -25,6 +25,10 @@ impl Handle for Echo {
         }
     }
 
+    fn rejected(&self, why: Rejected) -> Reply {
+        Reply::new(StatusCode::BAD_REQUEST, "text/plain", format!("{why:?}"))
+    }
+
     fn panicked(&self) -> Reply {
         Reply::new(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "alive")
     }
@@ -40,7 +44,7 @@ fn with_server(test: impl FnOnce(SocketAddr) + Send + 'static) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(serve(listener, Echo, async {
+        let server = tokio::spawn(serve(listener, Door::default(), Echo, async {
             let _ = stopped.await;
         }));
         tokio::task::spawn_blocking(move || test(address))

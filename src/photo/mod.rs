@@ -17,7 +17,6 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use crate::shop::photos::{Format, Photo};
 use crate::turns::{Busy, Place, Turns};
 
-pub const UPLOAD_MAX_BYTES: usize = 5 << 20;
 /// Width times height, read from the header before anything is decoded.
 pub const PIXELS_MAX: u64 = 40_000_000;
 /// Pixels of the longer side of what is kept: a profile photo is shown small.

@@ -78,7 +78,7 @@ impl Process {
         loop {
             match lines.recv_timeout(PATIENCE) {
                 Ok(line) => {
-                    if let Some((_, rest)) = line.split_once("http://127.0.0.1:") {
+                    if let Some((_, rest)) = line.split_once("://127.0.0.1:") {
                         return leading_number(rest);
                     }
                 }
@@ -98,6 +98,10 @@ impl Process {
 
     pub fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    }
+
+    pub fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
     }
 
     /// Asks it to leave, as an operator would, and it must leave in order.

@@ -159,7 +159,7 @@ fn a_photo_is_a_file_in_a_form_of_the_one_who_asks() {
         ann GET /auth/profile/ => 200 {"photo": null, "...": 0}
         nobody GET /media/nothing-here.png => 404 code *
         nobody GET /media/ => 404 code *
-        nobody GET /media/..%2f..%2fCargo.toml => 404 code *
+        nobody GET /media/..%2f..%2fCargo.toml => 400 code bad_path
     "#,
     );
 }

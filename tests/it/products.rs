@@ -234,6 +234,6 @@ fn a_product_that_is_not_there_is_404_whatever_its_number_looks_like() {
         nobody GET /products/detail/abc/ => 404 code *
         nobody GET /products/detail/99999999999999999999999/ => 404 code *
         nobody GET /products/detail/18446744073709551615/ => 404 code *
-        nobody GET /products/detail/%00/ => 404 code *
+        nobody GET /products/detail/%00/ => 400 code bad_path
     ");
 }

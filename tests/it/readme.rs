@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::{Arg, Command, CommandFactory as _};
+use electron_market::http::limits;
 use electron_market::settings::CommandLine;
 
 /// Every knob with a variable of its own, of the program and of its commands.
@@ -34,6 +35,16 @@ fn every_knob_is_in_the_readme_with_its_variable_and_default() {
             _ => format!("`{}`", default.join(",")),
         };
         let row = format!("| `--{flag}` | `{variable}` | {default} | {sentence} |");
+        assert!(readme.contains(&row), "README.md lacks this row:\n{row}");
+    }
+}
+
+#[test]
+fn every_limit_is_in_the_readme() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    for (what, limit, beyond) in limits::table() {
+        let row = format!("| {what} | {limit} | {beyond} |");
         assert!(readme.contains(&row), "README.md lacks this row:\n{row}");
     }
 }

@@ -104,7 +104,7 @@ impl Shop {
     }
 
     pub fn reopen(&mut self) {
-        self.reopen_with("");
+        self.reopen_with("--rate-limits off");
     }
 
     pub fn reopen_with(&mut self, flags: &str) {
