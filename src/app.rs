@@ -22,6 +22,9 @@ use crate::turns::Turns;
 /// The token-signing key's file in the data folder.
 const KEY_NAME: &str = "token.key";
 
+/// Pages of lists that may wait: 1,000 rows take a few milliseconds, so the last of them waits
+/// half a second.
+const LISTS_WAITING_MAX: usize = 256;
 /// Searches of the index that may wait: at 0.2 ms each a fraction of a second.
 const SEARCHES_WAITING_MAX: usize = 512;
 /// Searches that read the whole catalogue at once: one core stays free for everything else.
@@ -130,6 +133,7 @@ impl App {
             data_dir: self.folder.path().to_owned(),
             backups: Turns::new(1, 1),
             search: self.open_search()?,
+            lists: Turns::new(cores(), LISTS_WAITING_MAX),
             searches: Turns::new(cores(), SEARCHES_WAITING_MAX),
             photos: Encoder::default(),
             rates,

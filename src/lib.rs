@@ -7,6 +7,7 @@ pub mod http;
 pub mod shop;
 
 pub mod causes;
+pub mod priority;
 pub mod rates;
 pub mod turns;
 

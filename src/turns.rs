@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::priority::{StepBack, step_back};
 
 /// A queue in front of heavy work. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -10,13 +12,15 @@ pub struct Turns {
     /// Those at work and those who wait.
     places: Arc<Semaphore>,
     running: Arc<Semaphore>,
+    is_heavy: bool,
 }
 
 /// A place in the queue: its holder may gather what the work needs, then do it.
 #[derive(Debug)]
 pub struct Place {
     running: Arc<Semaphore>,
-    place: OwnedSemaphorePermit,
+    is_heavy: bool,
+    held: OwnedSemaphorePermit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +37,15 @@ impl Turns {
         Self {
             places: Arc::new(Semaphore::new(running_max + waiting_max)),
             running: Arc::new(Semaphore::new(running_max)),
+            is_heavy: false,
+        }
+    }
+
+    /// For work of tens of milliseconds: it steps back behind everything else.
+    pub fn heavy(running_max: usize, waiting_max: usize) -> Self {
+        Self {
+            is_heavy: true,
+            ..Self::new(running_max, waiting_max)
         }
     }
 
@@ -40,7 +53,8 @@ impl Turns {
         let place = Arc::clone(&self.places).try_acquire_owned();
         Ok(Place {
             running: Arc::clone(&self.running),
-            place: place.map_err(|_| Busy)?,
+            is_heavy: self.is_heavy,
+            held: place.map_err(|_| Busy)?,
         })
     }
 }
@@ -54,13 +68,34 @@ impl Place {
     ) -> Result<T, Panicked> {
         let turn = self.running.acquire_owned().await;
         let turn = turn.expect("the semaphore is never closed");
-        let place = self.place;
-        let work = tokio::task::spawn_blocking(move || {
+        let place = self.held;
+        let work = move || {
             let _both = (turn, place);
             work()
-        });
+        };
+        if self.is_heavy {
+            return on_its_own(work).await;
+        }
+        let work = tokio::task::spawn_blocking(work);
         work.await.map_err(|_| Panicked)
     }
+}
+
+/// On a thread of its own: a thread that stepped back can't step forward again.
+async fn on_its_own<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Panicked> {
+    let (finish, finished) = oneshot::channel();
+    let spawned = std::thread::Builder::new()
+        .name("heavy".into())
+        .spawn(move || {
+            step_back(StepBack::Little);
+            let _ = finish.send(work()); // Whoever waited may have hung up.
+        });
+    if let Err(error) = spawned {
+        tracing::error!(%error, "no thread can be started");
+    }
+    finished.await.map_err(|_| Panicked)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::kinds::COMMENT;
 use super::list::{Listing, PageFields};
 use super::products::NoProduct;
 use super::route::{
-    Answer, Anyone, At, Body, Created, Ctx, Findable, Id, Json, NoContent, Query, User, off_thread,
+    Answer, Anyone, At, Body, Created, Ctx, Findable, Id, Json, NoContent, Query, User,
 };
 use super::wire::Moment;
 use crate::http::StatusCode;
@@ -49,7 +49,7 @@ pub async fn on_product(
     (At(product), Query(PageFields(ask))): (At<ProductId>, Query<PageFields>),
 ) -> Answer<Listing<CommentView>, Never> {
     let store = ctx.store.clone();
-    let page = off_thread(move || store.comments_on(product, ask)).await?;
+    let page = ctx.in_turn(move || store.comments_on(product, ask)).await?;
     Ok(Listing(page.map(CommentView::from)))
 }
 
@@ -126,7 +126,7 @@ pub async fn own(
     Query(PageFields(ask)): Query<PageFields>,
 ) -> Answer<Listing<CommentView>, Never> {
     let (store, user, is_admin) = (ctx.store.clone(), ctx.caller.id, ctx.caller.is_admin);
-    let page = off_thread(move || {
+    let page = ctx.in_turn(move || {
         if is_admin {
             store.all_comments(ask)
         } else {

@@ -60,6 +60,8 @@ pub struct Parts {
     pub data_dir: PathBuf,
     /// One at a time.
     pub backups: Turns,
+    /// Pages of lists.
+    pub lists: Turns,
     pub search: Search,
     /// Searches of the index.
     pub searches: Turns,

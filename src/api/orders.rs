@@ -8,7 +8,7 @@ use super::form::{Fields, Form};
 use super::kinds::Choice;
 use super::list::{Listing, PageFields};
 use super::route::{
-    Admin, Answer, At, Body, CreatedAt, Ctx, Findable, Id, Json, Nothing, Query, User, off_thread,
+    Admin, Answer, At, Body, CreatedAt, Ctx, Findable, Id, Json, Nothing, Query, User,
 };
 use super::wire::{Amount, Moment};
 use crate::http::StatusCode;
@@ -83,7 +83,7 @@ pub async fn list(
     Query(PageFields(ask)): Query<PageFields>,
 ) -> Answer<Listing<OrderView>, Never> {
     let (store, user, is_admin) = (ctx.store.clone(), ctx.caller.id, ctx.caller.is_admin);
-    let page = off_thread(move || {
+    let page = ctx.in_turn(move || {
         if is_admin {
             store.all_orders(ask)
         } else {

@@ -9,7 +9,7 @@ use super::form::{Fields, Form};
 use super::kinds::{CATEGORY_ID, CATEGORY_NAME, DESCRIPTION, PriceKind, QUANTITY, TITLE};
 use super::list::{Listing, PageFields};
 use super::route::{
-    Admin, Answer, Anyone, At, Body, Created, Ctx, Findable, Id, Json, NoContent, Query, off_thread,
+    Admin, Answer, Anyone, At, Body, Created, Ctx, Findable, Id, Json, NoContent, Query,
 };
 use super::wire::{Amount, Moment};
 use crate::http::{StatusCode, limits};
@@ -54,7 +54,7 @@ pub async fn list(
     Query(PageFields(ask)): Query<PageFields>,
 ) -> Answer<Listing<ProductView>, Never> {
     let store = ctx.store.clone();
-    let page = off_thread(move || store.products(ask)).await?;
+    let page = ctx.in_turn(move || store.products(ask)).await?;
     Ok(Listing(page.map(ProductView::from)))
 }
 
@@ -227,7 +227,7 @@ pub async fn list_categories(
     Query(PageFields(ask)): Query<PageFields>,
 ) -> Answer<Listing<CategoryView>, Never> {
     let store = ctx.store.clone();
-    let page = off_thread(move || store.categories(ask)).await?;
+    let page = ctx.in_turn(move || store.categories(ask)).await?;
     Ok(Listing(page.map(CategoryView::from)))
 }
 

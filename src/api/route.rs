@@ -132,6 +132,18 @@ impl<C> Deref for Ctx<C> {
     }
 }
 
+impl<C> Ctx<C> {
+    /// Runs work that takes longer than a moment (about 100 us) off the runtime's threads, when
+    /// its turn has come.
+    pub async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let done = self.parts.lists.place()?.run(work).await;
+        Ok(done.unwrap_or(Err(StoreError::Bug))?)
+    }
+}
+
 /// A request on its way to an endpoint.
 pub struct Visit {
     pub parts: Arc<Parts>,
@@ -570,13 +582,4 @@ pub fn json_success<V: JsonSchema>(status: StatusCode, generator: &mut SchemaGen
         content: vec![(wire::JSON, json!(schema))],
         headers: Vec::new(),
     }
-}
-
-/// Runs work that takes longer than a moment (about 100 us) off the runtime's threads.
-pub async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or(Err(StoreError::Bug))
 }

@@ -9,7 +9,7 @@ use super::form::{Fields, Form};
 use super::kinds::{Choice, Flag};
 use super::list::{Listing, PageFields};
 use super::photos::photo_path;
-use super::route::{Admin, Answer, At, Body, Ctx, Findable, Json, Query, off_thread};
+use super::route::{Admin, Answer, At, Body, Ctx, Findable, Json, Query};
 use super::wire::Moment;
 use crate::http::StatusCode;
 use crate::shop::ids::UserId;
@@ -59,7 +59,7 @@ pub async fn list(
     Query(PageFields(ask)): Query<PageFields>,
 ) -> Answer<Listing<AccountView>, super::fault::Never> {
     let store = ctx.store.clone();
-    let page = off_thread(move || store.accounts(ask)).await?;
+    let page = ctx.in_turn(move || store.accounts(ask)).await?;
     Ok(Listing(page.map(AccountView::from)))
 }
 

@@ -146,7 +146,7 @@ impl Passwords {
     pub fn new(policy: Policy) -> Result<Self, PasswordError> {
         Ok(Self {
             policy,
-            turns: Turns::new(RUNNING_MAX, WAITING_MAX),
+            turns: Turns::heavy(RUNNING_MAX, WAITING_MAX),
             nobody: hash_now("the password of nobody")?.into(),
         })
     }

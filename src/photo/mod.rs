@@ -50,7 +50,7 @@ pub struct Encoder {
 impl Default for Encoder {
     fn default() -> Self {
         Self {
-            turns: Turns::new(RUNNING_MAX, WAITING_MAX),
+            turns: Turns::heavy(RUNNING_MAX, WAITING_MAX),
         }
     }
 }

@@ -10,15 +10,13 @@ use redb::{Durability, ReadableTable, TableDefinition};
 use super::disk::{self, Handle};
 use super::tables::{NAMES, Read, Snapshot};
 use super::{DRAFT_NAME, FILE_NAME, Findings, Folder, Progress, Store, StoreError};
+use crate::priority::{StepBack, step_back};
 
 /// Memory for the pages of a backup while it is written or read.
 const CACHE_BYTES: usize = 16 << 20;
 
 /// Records copied in one transaction: bounds what it holds in memory.
 const RECORDS_AT_ONCE: u64 = 10_000;
-
-/// A thread's `nice` value, as on Linux, where each thread has its own.
-const LOWEST_PRIORITY: i32 = 19;
 
 /// The folder, in the data folder, that an open shop writes backups to.
 const FOLDER_NAME: &str = "backups";
@@ -124,9 +122,7 @@ fn in_background<T: Send>(
     work: impl FnOnce() -> Result<T, BackupError> + Send,
 ) -> Result<T, BackupError> {
     let background = || {
-        let this = rustix::thread::gettid();
-        // Where it is not allowed, the work only takes more from the others.
-        let _ = rustix::process::setpriority_process(Some(this), LOWEST_PRIORITY);
+        step_back(StepBack::Far);
         work()
     };
     std::thread::scope(|scope| {

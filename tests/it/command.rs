@@ -105,8 +105,10 @@ impl Process {
     }
 
     /// Asks it to leave, as an operator would, and it must leave in order.
+    ///
+    /// Hands back what it wrote to standard error.
     #[track_caller]
-    pub fn close(self) {
+    pub fn close(self) -> String {
         self.terminate();
         let Ended { code, stderr, .. } = self.wait();
         assert_eq!(code, Some(0), "the shop closed badly:\n{stderr}");
@@ -114,6 +116,7 @@ impl Process {
             !stderr.contains("panicked"),
             "something panicked:\n{stderr}"
         );
+        stderr
     }
 
     #[track_caller]

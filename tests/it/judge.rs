@@ -156,6 +156,13 @@ impl Names {
         })
     }
 
+    /// The tokens among what was heard.
+    pub fn tokens(&self) -> impl Iterator<Item = &str> {
+        let is_token = |name: &str| name.ends_with("_access") || name.ends_with("_refresh");
+        let known = self.0.iter().filter(move |(name, _)| is_token(name));
+        known.filter_map(|(_, value)| value.as_str())
+    }
+
     /// Puts values in the place of names: a name quoted alone gives its JSON, so that a number stays one.
     pub fn fill(&self, text: &str) -> String {
         let mut pieces = text.split('$');

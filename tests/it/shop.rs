@@ -1,8 +1,9 @@
 //! A real shop to test against: the binary serving a folder of its own, asked over a socket.
 
+use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
@@ -93,14 +94,15 @@ impl Shop {
         let rows: Vec<String> = (1..=count).map(row).collect();
         Self::open_after(|dir| {
             let file = dir.join("parts.jsonl");
-            std::fs::write(&file, rows.join("\n")).unwrap();
+            fs::write(&file, rows.join("\n")).unwrap();
             must_run(dir, &format!("import {}", file.display()), "");
         })
     }
 
     /// Ends the server as an operator would; the folder stays.
     pub fn close(&mut self) {
-        self.take_process().close();
+        let log = self.take_process().close();
+        self.assert_discreet(&log);
     }
 
     pub fn reopen(&mut self) {
@@ -197,6 +199,8 @@ impl Shop {
         };
         let (head, mut body) = reply.into_parts();
         let body = body.with_config().limit(64 << 20).read_to_vec()?;
+        let told = |canary: &str| memchr::memmem::find(&body, canary.as_bytes()).is_some();
+        assert!(!CANARIES.into_iter().any(told), "a reply tells a password");
         Ok(Heard {
             status: head.status.as_u16(),
             headers: head.headers,
@@ -264,6 +268,49 @@ impl Drop for Shop {
             self.close();
         }
     }
+}
+
+/// What every password of the tests has in it, and nothing else.
+const CANARIES: [&str; 2] = ["likes strong tea", "boss drinks tea"];
+
+impl Shop {
+    /// Passwords, tokens and the key that signs them are nowhere but where they must be: not in
+    /// the log, and in no file but the key's own.
+    fn assert_discreet(&self, log: &str) {
+        let mut secrets: Vec<Vec<u8>> = CANARIES.map(Into::into).into();
+        let names = self.names();
+        let signatures = names
+            .tokens()
+            .filter_map(|token| token.rsplit('.').next().map(Vec::from));
+        secrets.extend(signatures.filter(|signature| signature.len() > 20));
+        let key = fs::read(self.dir().join("token.key")).unwrap_or_default();
+        for secret in &secrets {
+            let secret = String::from_utf8_lossy(secret);
+            assert!(!log.contains(&*secret), "the log says {secret}");
+        }
+        secrets.extend((!key.is_empty()).then_some(key));
+        for path in files_below(self.dir()) {
+            let bytes = fs::read(&path).unwrap_or_default(); // Gone since.
+            let holds = |secret: &Vec<u8>| memchr::memmem::find(&bytes, secret).is_some();
+            let is_key = path.ends_with("token.key");
+            assert!(
+                is_key || !secrets.iter().any(holds),
+                "a secret is in {}",
+                path.display()
+            );
+        }
+    }
+}
+
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .flat_map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files_below(&entry.path()),
+            Ok(_) => vec![entry.path()],
+            Err(_) => Vec::new(),
+        })
+        .collect()
 }
 
 impl Ask {
