@@ -3,6 +3,7 @@
 
 mod command;
 mod day;
+mod forge;
 mod judge;
 mod shop;
 
@@ -13,6 +14,7 @@ mod comments;
 mod crash;
 mod doctor;
 mod finding;
+mod keys;
 mod lists;
 mod model;
 mod orders;
@@ -25,6 +27,7 @@ mod retries;
 mod routes;
 mod search;
 mod tidy;
+mod tokens;
 mod upgrade;
 mod users;
 mod walk;
