@@ -7,6 +7,7 @@ mod forge;
 mod judge;
 mod shop;
 
+mod access;
 mod backups;
 mod carts;
 mod cli;
@@ -27,6 +28,7 @@ mod retries;
 mod routes;
 mod search;
 mod tidy;
+mod timing;
 mod tokens;
 mod upgrade;
 mod users;
