@@ -160,7 +160,7 @@ impl App {
 
 /// A token for an open shop, made with the key of its folder.
 pub fn operator_token(data_dir: &Path) -> Result<String, AppError> {
-    let token = Tokens::new(&keys::read(data_dir)?).mint_operator(now());
+    let token = Tokens::new(&keys::signing(data_dir)?).mint_operator(now());
     token.map_err(|error| KeyError::Unusable(std::io::Error::other(error)).into())
 }
 

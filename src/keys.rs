@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use crate::auth::token::{self, EarlierKey, Keys, REFRESH_S};
 use crate::shop::time::Timestamp;
-use crate::store::Folder;
+use crate::store::{self, Folder};
 
 /// The key that signs.
 pub const NAME: &str = "token.key";
@@ -53,8 +53,18 @@ pub fn read(data_dir: &Path) -> Result<Keys, KeyError> {
         let key = read_key(&path)?;
         earlier.push(EarlierKey { key, until });
     }
-    let signing = read_key(&data_dir.join(NAME))?;
-    Ok(Keys { signing, earlier })
+    Ok(Keys {
+        earlier,
+        ..signing(data_dir)?
+    })
+}
+
+/// The one that signs, without those before it.
+pub fn signing(data_dir: &Path) -> Result<Keys, KeyError> {
+    Ok(Keys {
+        signing: read_key(&data_dir.join(NAME))?,
+        earlier: Vec::new(),
+    })
 }
 
 /// Puts a new key in the place of the one that signs; says until when tokens made before are
@@ -81,7 +91,8 @@ pub fn rotate(folder: &Folder, fate: Fate, now: Timestamp) -> Result<Timestamp, 
 pub fn forget(data_dir: &Path, now: Timestamp) -> io::Result<()> {
     for (path, until) in earlier_files(data_dir)? {
         if until <= now {
-            fs::remove_file(path)?;
+            fs::remove_file(&path)?;
+            store::sync_folder_of(&path)?; // No power cut brings it back.
         }
     }
     Ok(())
