@@ -9,18 +9,16 @@ use tokio::net::TcpListener;
 
 use crate::api::{Api, Parts};
 use crate::auth::password::{PasswordError, Passwords, Policy};
-use crate::auth::token::{self, Tokens};
+use crate::auth::token::Tokens;
 use crate::causes::causes;
 use crate::http::{self, Door};
+use crate::keys::{self, KeyError};
 use crate::photo::Encoder;
 use crate::rates::Rates;
 use crate::search::Search;
 use crate::shop::time::Timestamp;
 use crate::store::{self, Folder, FolderError, Store, StoreError};
 use crate::turns::Turns;
-
-/// The token-signing key's file in the data folder.
-const KEY_NAME: &str = "token.key";
 
 /// Pages of lists that may wait: 1,000 rows take a few milliseconds, so the last of them waits
 /// half a second.
@@ -32,7 +30,7 @@ const SCANS_RUNNING_MAX: usize = 1;
 /// Searches that may wait for one another; with 20,000 products each takes some 20 ms.
 const SCANS_WAITING_MAX: usize = 64;
 
-/// How often expired sessions are swept out.
+/// How often expired sessions, replies and keys are swept out.
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
 /// Threads for work that would hold up the others. What is heavy takes turns before it gets
@@ -45,12 +43,10 @@ pub enum AppError {
     Folder(#[from] FolderError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the token-signing key in the data folder can't be read or made")]
-    Key(#[source] std::io::Error),
-    #[error("the token-signing key in the data folder has {0} bytes instead of {expected}; put the right one back, or remove it to end every session", expected = token::KEY_BYTES)]
-    KeyLength(usize),
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error(
-        "the data folder has the key of a shop but not its store, shop.redb; put it back from a backup, or remove {KEY_NAME} to open a new and empty shop"
+        "the data folder has the key of a shop but not its store, shop.redb; put it back from a backup, or remove {name} to open a new and empty shop", name = keys::NAME
     )]
     StoreIsGone,
     #[error("the search can't be opened")]
@@ -104,7 +100,7 @@ impl App {
         if let Err(error) = folder.sign(doing) {
             tracing::warn!(%error, "the lock file can't say who holds the folder");
         }
-        if !folder.has_store() && folder.path().join(KEY_NAME).exists() {
+        if !folder.has_store() && folder.path().join(keys::NAME).exists() {
             return Err(AppError::StoreIsGone);
         }
         if let Err(error) = store::remove_leftovers(&folder) {
@@ -119,16 +115,10 @@ impl App {
     }
 
     pub fn api(&self, policy: Policy, rates: Rates) -> Result<Api, AppError> {
-        let key = self
-            .folder
-            .secret(KEY_NAME, token::new_key)
-            .map_err(AppError::Key)?;
-        if key.len() != token::KEY_BYTES {
-            return Err(AppError::KeyLength(key.len()));
-        }
+        let keys = keys::open(&self.folder, now())?;
         let parts = Parts {
             store: self.store.clone(),
-            tokens: Tokens::new(&key),
+            tokens: Tokens::new(&keys),
             passwords: Passwords::new(policy)?,
             data_dir: self.folder.path().to_owned(),
             backups: Turns::new(1, 1),
@@ -164,7 +154,7 @@ impl App {
         api: Api,
         stop: impl Future<Output = ()>,
     ) {
-        let sweeping = tokio::spawn(sweep(self.store.clone(), api.parts()));
+        let sweeping = tokio::spawn(sweep(api.parts()));
         http::serve(listener, door, api, stop).await;
         sweeping.abort();
     }
@@ -181,19 +171,21 @@ impl App {
 
 /// A token for an open shop, made with the key of its folder.
 pub fn operator_token(data_dir: &Path) -> Result<String, AppError> {
-    let key = std::fs::read(data_dir.join(KEY_NAME)).map_err(AppError::Key)?;
-    let token = Tokens::new(&key).mint_operator(now());
-    token.map_err(|error| AppError::Key(std::io::Error::other(error)))
+    let token = Tokens::new(&keys::signing(data_dir)?).mint_operator(now());
+    token.map_err(|error| KeyError::Unusable(std::io::Error::other(error)).into())
 }
 
-/// Removes sessions and kept replies that expired, for as long as the shop is open.
-async fn sweep(store: Store, parts: Arc<Parts>) {
+/// Removes sessions, kept replies and keys that expired, for as long as the shop is open.
+async fn sweep(parts: Arc<Parts>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
         parts.rates.forget_old();
+        if let Err(error) = keys::forget(&parts.data_dir, now()) {
+            tracing::warn!(%error, "a token key that expired can't be removed now");
+        }
         loop {
-            match sweep_once(&store).await {
+            match sweep_once(&parts.store).await {
                 Ok(0) => break,
                 Ok(swept) => tracing::debug!(swept, "expired sessions and replies removed"),
                 Err(error) => {

@@ -15,6 +15,8 @@ pub mod auth;
 pub mod photo;
 pub mod store;
 
+pub mod keys;
+
 pub mod search;
 
 pub mod ui;

@@ -86,6 +86,9 @@ pub enum Command {
     /// Make admins and set passwords, at the folder itself
     #[command(subcommand)]
     Admin(Admin),
+    /// Replace the key that signs tokens, at the folder of a closed shop
+    #[command(subcommand)]
+    Key(Key),
     /// Put products of a JSON Lines file on the shelf
     Import(Import),
     /// Write every product as JSON Lines, the form that import reads
@@ -96,7 +99,8 @@ pub enum Command {
     Restore(Restore),
     /// Build the search index anew; the shop does so by itself when it must
     Reindex,
-    /// Check every record, what must agree across tables, and the search index; changes nothing
+    /// Check every record, what must agree across tables, the search index and the token keys;
+    /// changes nothing
     Doctor,
 }
 
@@ -245,6 +249,16 @@ pub enum Admin {
     },
     /// Set an account's password; every session of it ends
     Passwd(AdminPasswd),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Sign with a new key; tokens of the one before stay good until they expire, a day at most
+    Rotate {
+        /// End every session at once, for a key that somebody else has seen
+        #[arg(long)]
+        at_once: bool,
+    },
 }
 
 #[derive(Debug, Args)]

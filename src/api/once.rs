@@ -69,10 +69,13 @@ pub async fn call(
         };
         read_body(&mut visit.request, row.body_max_bytes).await?
     };
+    let tokens = &parts.tokens;
+    let of_request = |digest| fingerprint(digest, &visit.request, &body);
     let once = Once {
         user: user.id,
         key,
-        fingerprint: fingerprint(parts.tokens.keyed_digest(), &visit.request, &body),
+        fingerprint: of_request(tokens.keyed_digest()),
+        earlier_fingerprints: tokens.earlier_digests().map(of_request).collect(),
         now: visit.now,
     };
     visit.request.put_back(body);

@@ -5,6 +5,7 @@ use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::signature::{Error as SignatureError, Signer, Verifier};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::de::Unexpected;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -32,6 +33,16 @@ pub enum Kind {
     Refresh,
     /// Made at the shop's folder by whoever can read its key, for a moment.
     Operator,
+}
+
+impl Kind {
+    const fn lifetime_s(self) -> i64 {
+        match self {
+            Self::Access => ACCESS_S,
+            Self::Refresh => REFRESH_S,
+            Self::Operator => OPERATOR_S,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,16 +83,46 @@ pub struct Pair {
 #[error("a token could not be made")]
 pub struct MintError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-/// Mints and reads tokens under one key.
+/// The keys of a shop: one signs, those before it are good until their time.
+pub struct Keys {
+    pub signing: Vec<u8>,
+    pub earlier: Vec<EarlierKey>,
+}
+
+pub struct EarlierKey {
+    pub key: Vec<u8>,
+    /// From then on it verifies nothing, whatever a token says of its own time.
+    pub until: Timestamp,
+}
+
+/// Mints tokens under one key, and reads them under that and the ones before it.
 pub struct Tokens {
     minting: EncodingKey,
-    reading: DecodingKey,
+    signing: ReadingKey,
+    earlier: Vec<(ReadingKey, Timestamp)>,
     validation: Validation,
+    /// What a token says of itself, and all it may say: no key of its own choosing, nothing that
+    /// must be understood.
+    header: Header,
+}
+
+/// A key as tokens and digests are read under it.
+struct ReadingKey {
+    decoding: DecodingKey,
     keyed: Hmac<Sha256>,
 }
 
+impl ReadingKey {
+    fn new(key: &[u8]) -> Self {
+        Self {
+            decoding: DecodingKey::from_secret(key),
+            keyed: keyed(key),
+        }
+    }
+}
+
 impl Tokens {
-    pub fn new(key: &[u8]) -> Self {
+    pub fn new(keys: &Keys) -> Self {
         // Another caller in this process may have been first: it installed the same provider.
         let _ = HS256_ONLY.install_default();
         let mut validation = Validation::new(Algorithm::HS256);
@@ -90,32 +131,42 @@ impl Tokens {
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
         Self {
-            minting: EncodingKey::from_secret(key),
-            reading: DecodingKey::from_secret(key),
+            minting: EncodingKey::from_secret(&keys.signing),
+            signing: ReadingKey::new(&keys.signing),
+            earlier: keys
+                .earlier
+                .iter()
+                .map(|earlier| (ReadingKey::new(&earlier.key), earlier.until))
+                .collect(),
             validation,
-            keyed: keyed(key),
+            header: Header::new(Algorithm::HS256),
         }
     }
 
     /// A digest that nobody without the key can make, so that it gives away nothing of what was
     /// digested, not even of a password to whoever tries many.
     pub fn keyed_digest(&self) -> Hmac<Sha256> {
-        self.keyed.clone()
+        self.signing.keyed.clone()
+    }
+
+    /// The same under the keys before, for what was digested then.
+    pub fn earlier_digests(&self) -> impl Iterator<Item = Hmac<Sha256>> {
+        self.earlier.iter().map(|(key, _)| key.keyed.clone())
     }
 
     pub fn mint_pair(&self, user: UserId, now: Timestamp) -> Result<Pair, MintError> {
         let refresh_jti = new_jti()?;
         Ok(Pair {
-            access: self.mint(Kind::Access, user, new_jti()?, now, ACCESS_S)?,
+            access: self.mint(Kind::Access, user, new_jti()?, now)?,
             refresh_hash: Sha256::digest(&refresh_jti).into(),
-            refresh: self.mint(Kind::Refresh, user, refresh_jti, now, REFRESH_S)?,
+            refresh: self.mint(Kind::Refresh, user, refresh_jti, now)?,
             refresh_expires_at: now.plus_s(REFRESH_S),
         })
     }
 
     /// A token for whoever holds the key itself.
     pub fn mint_operator(&self, now: Timestamp) -> Result<String, MintError> {
-        self.mint(Kind::Operator, UserId(0), new_jti()?, now, OPERATOR_S)
+        self.mint(Kind::Operator, UserId(0), new_jti()?, now)
     }
 
     fn mint(
@@ -124,18 +175,16 @@ impl Tokens {
         user: UserId,
         jti: String,
         now: Timestamp,
-        lifetime_s: i64,
     ) -> Result<String, MintError> {
         let iat = now.seconds();
         let claims = Claims {
             token_type,
-            exp: iat + lifetime_s,
+            exp: iat + token_type.lifetime_s(),
             iat,
             jti,
             user_id: user.0,
         };
-        let header = Header::new(Algorithm::HS256);
-        jsonwebtoken::encode(&header, &claims, &self.minting)
+        jsonwebtoken::encode(&self.header, &claims, &self.minting)
             .map_err(|error| MintError(Box::new(error)))
     }
 
@@ -144,21 +193,16 @@ impl Tokens {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(Fault::Invalid);
         }
-        let read = jsonwebtoken::decode::<Claims>(token, &self.reading, &self.validation);
-        let claims = match read {
-            Ok(read) => read.claims,
-            Err(error) => {
-                return Err(match error.kind() {
-                    ErrorKind::ExpiredSignature => Fault::Expired,
-                    _ => Fault::Invalid,
-                });
-            }
-        };
+        let mut keys = self.keys(kind, now);
+        let claims = keys
+            .find_map(|key| self.claims(token, key))
+            .ok_or(Fault::Invalid)?;
+        let lifetime_s = claims.exp.saturating_sub(claims.iat);
+        if lifetime_s > claims.token_type.lifetime_s() || claims.iat > now.seconds() + LEEWAY_S {
+            return Err(Fault::Invalid); // We made none such.
+        }
         if claims.exp <= now.seconds() {
             return Err(Fault::Expired);
-        }
-        if claims.iat > now.seconds() + LEEWAY_S {
-            return Err(Fault::Invalid);
         }
         if claims.token_type != kind {
             return Err(Fault::WrongKind);
@@ -167,6 +211,20 @@ impl Tokens {
             user: UserId(claims.user_id),
             jti_hash: Sha256::digest(&claims.jti).into(),
         })
+    }
+
+    /// The keys under which a token of this kind may be signed; the token has no say in it.
+    fn keys(&self, kind: Kind, now: Timestamp) -> impl Iterator<Item = &ReadingKey> {
+        let earlier = self.earlier.iter().filter_map(move |(key, until)| {
+            // Who holds the folder has the key of today.
+            (kind != Kind::Operator && now < *until).then_some(key)
+        });
+        std::iter::once(&self.signing).chain(earlier)
+    }
+
+    fn claims(&self, token: &str, key: &ReadingKey) -> Option<Claims> {
+        let read = jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation).ok()?;
+        (read.header == self.header).then_some(read.claims)
     }
 }
 
@@ -210,7 +268,13 @@ fn from_text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64
         }
 
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<u64, E> {
-            text.parse().map_err(E::custom)
+            let id: u64 = text.parse().map_err(E::custom)?;
+            // One text for each id: no sign, no zeros before it.
+            if id.to_string() == text {
+                Ok(id)
+            } else {
+                Err(E::invalid_value(Unexpected::Str(text), &self))
+            }
         }
     }
 

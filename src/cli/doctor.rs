@@ -1,7 +1,11 @@
 //! `doctor`: looks at a shop that is closed and says what is wrong with it.
 
+use std::path::Path;
+
 use super::{Bar, Ended};
 use crate::app::App;
+use crate::auth::token::EarlierKey;
+use crate::keys::{self, KeyError};
 use crate::search::Search;
 use crate::settings::CommandLine;
 use crate::store::Progress;
@@ -22,13 +26,36 @@ pub async fn doctor(line: &CommandLine) -> anyhow::Result<Ended> {
         Vec::new()
     };
     app.close().await?;
+    let keys = look_at_keys(&line.data_dir);
     let told = findings.told.iter().map(ToString::to_string);
     let lines: Vec<String> = told.collect();
     tell(records, &lines, findings.more, &index);
-    if lines.is_empty() && index.is_empty() {
+    tell_of_keys(&keys);
+    if lines.is_empty() && index.is_empty() && keys.is_ok() {
         Ok(Ended::Well)
     } else {
         Ok(Ended::WithFindings)
+    }
+}
+
+/// The keys that verify beside the one that signs; a shop that was never served has none at all.
+fn look_at_keys(data_dir: &Path) -> Result<Vec<EarlierKey>, KeyError> {
+    if !data_dir.join(keys::NAME).exists() {
+        return Ok(Vec::new());
+    }
+    Ok(keys::read(data_dir)?.earlier)
+}
+
+#[expect(clippy::print_stdout, reason = "the command's answer")]
+fn tell_of_keys(keys: &Result<Vec<EarlierKey>, KeyError>) {
+    match keys {
+        Ok(earlier) => {
+            for EarlierKey { until, .. } in earlier {
+                let until = keys::told(*until);
+                println!("A token key that was replaced verifies until {until}.");
+            }
+        }
+        Err(error) => println!("token key: {error}"),
     }
 }
 

@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod export;
 mod import;
+mod key;
 mod logs;
 mod reindex;
 mod serve;
@@ -15,7 +16,8 @@ use bar::Bar;
 use rustix::fs::Mode;
 
 use crate::app::{self, App, StoreLimits};
-use crate::settings::{Admin, Command, CommandLine};
+use crate::keys::Fate;
+use crate::settings::{Admin, Command, CommandLine, Key};
 use crate::store::Store;
 
 /// How a command ended that did not fail.
@@ -42,6 +44,8 @@ pub fn run(line: &CommandLine) -> anyhow::Result<Ended> {
             Command::Admin(Admin::Create(asked)) => admin::create(line, asked).await,
             Command::Admin(Admin::Promote { username }) => admin::promote(line, username).await,
             Command::Admin(Admin::Passwd(asked)) => admin::passwd(line, asked).await,
+            Command::Key(Key::Rotate { at_once: false }) => key::rotate(line, Fate::LiveOut),
+            Command::Key(Key::Rotate { at_once: true }) => key::rotate(line, Fate::EndNow),
             Command::Import(asked) => import::import(line, asked).await,
             Command::Export(asked) => export::export(line, asked).await,
             Command::Reindex => reindex::reindex(line).await,

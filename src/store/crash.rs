@@ -540,6 +540,7 @@ fn key(user: UserId, unique: u64, now: Timestamp) -> Once {
         user,
         key: format!("key-{unique}"),
         fingerprint: [7; 32],
+        earlier_fingerprints: Vec::new(),
         now,
     }
 }

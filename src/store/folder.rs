@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// Its presence says nothing; who has it locked holds the folder.
 const LOCK_NAME: &str = "lock";
 
+/// A secret that is being written; whoever holds the folder writes one at a time.
+const SECRET_DRAFT_NAME: &str = "secret.new";
+
 /// A data folder that this process holds until it is dropped.
 #[derive(Debug)]
 pub struct Folder {
@@ -119,15 +122,21 @@ impl Folder {
             read => return read,
         }
         let secret = make()?;
-        // Whole or not at all: a half-written key must never be taken for one.
-        let draft = self.path.join(format!("{name}.new"));
+        self.put_secret(name, &secret)?;
+        Ok(secret)
+    }
+
+    /// Keeps a secret durably, in the place of one of that name: whole or not at all, since half
+    /// of a key must never be taken for one.
+    pub fn put_secret(&self, name: &str, secret: &[u8]) -> io::Result<()> {
+        let path = self.path.join(name);
+        let draft = self.path.join(SECRET_DRAFT_NAME);
         let mut file = private_file(&draft)?;
         file.set_len(0)?;
-        file.write_all(&secret)?;
+        file.write_all(secret)?;
         file.sync_all()?;
         fs::rename(&draft, &path)?;
-        super::disk::sync_folder_of(&path)?;
-        Ok(secret)
+        super::disk::sync_folder_of(&path)
     }
 }
 

@@ -34,7 +34,16 @@ pub struct Once {
     pub key: String,
     /// Of everything that makes the request what it is.
     pub fingerprint: [u8; 32],
+    /// The same as they were made under keys that were replaced since.
+    pub earlier_fingerprints: Vec<[u8; 32]>,
     pub now: Timestamp,
+}
+
+impl Once {
+    fn is_of(&self, kept: &Kept) -> bool {
+        kept.fingerprint == self.fingerprint
+            || self.earlier_fingerprints.contains(&kept.fingerprint)
+    }
 }
 
 /// A reply as it went out the first time.
@@ -208,7 +217,7 @@ fn outcome(view: &impl Read, once: &Once) -> Result<Option<Outcome>, StoreError>
     let key = (once.user, once.key.clone());
     let kept: Option<Kept> = view.get(&KEPT_REPLIES, &key)?;
     Ok(kept.filter(|kept| kept.expires_at > once.now).map(|kept| {
-        if kept.fingerprint == once.fingerprint {
+        if once.is_of(&kept) {
             Outcome::Replayed(kept.reply)
         } else {
             Outcome::OtherRequest

@@ -340,6 +340,7 @@ async fn what_was_done_is_kept_over_what_was_refused_meanwhile() {
         user: ann.id,
         key: "k".into(),
         fingerprint: [7; 32],
+        earlier_fingerprints: Vec::new(),
         now: NOW,
     };
     let reply = |status| KeptReply {

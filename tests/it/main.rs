@@ -3,9 +3,11 @@
 
 mod command;
 mod day;
+mod forge;
 mod judge;
 mod shop;
 
+mod access;
 mod backups;
 mod carts;
 mod cli;
@@ -15,6 +17,7 @@ mod doctor;
 mod door;
 mod finding;
 mod gate;
+mod keys;
 mod lists;
 mod model;
 mod orders;
@@ -27,6 +30,8 @@ mod retries;
 mod routes;
 mod search;
 mod tidy;
+mod timing;
+mod tokens;
 mod upgrade;
 mod users;
 mod walk;

@@ -1,0 +1,116 @@
+//! How long a login takes tells nobody which names exist.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::shop::Shop;
+
+/// Logins of each kind, or as many as fit in the time below: each costs a hash.
+const SAMPLES: usize = 300;
+const TIME: Duration = Duration::from_secs(12);
+const SAMPLES_MIN: usize = 40;
+
+/// Beyond this two samples are of different things: by chance once in 100,000 runs.
+const T_MAX: f64 = 4.5;
+
+/// Random numbers from a seed (`SplitMix64`).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// The kinds, in any order.
+    fn order(&mut self) -> Vec<usize> {
+        let mut kinds: Vec<usize> = (0..KINDS.len()).collect();
+        kinds.sort_by_cached_key(|_| self.next());
+        kinds
+    }
+}
+
+/// What is different about a login that is refused, its name and its password. The first is the
+/// one that the others are compared with.
+const KINDS: [(&str, &str, &str); 4] = [
+    ("a wrong password", "ann", "ann likes cold soup"),
+    ("no such name", "zoe", "ann likes cold soup"),
+    ("no possible name", "zoe and ann", "ann likes cold soup"),
+    ("an account that was shut", "dan", "dan likes strong tea"),
+];
+
+/// What a login took, in seconds.
+fn login(shop: &Shop, kind: usize) -> f64 {
+    let (_, username, password) = KINDS[kind];
+    let form = json!({"username": username, "password": password});
+    let begun = Instant::now();
+    let heard = shop.say("nobody", "POST /auth/login/", form);
+    let took = begun.elapsed().as_secs_f64();
+    assert_eq!(
+        heard.told(400),
+        json!({"non_field_errors": ["Wrong username or password."]})
+    );
+    took
+}
+
+/// Mean, and its variance, without the slowest tenth: those waited for something else.
+fn mean(mut sample: Vec<f64>) -> (f64, f64) {
+    sample.sort_by(f64::total_cmp);
+    sample.truncate(sample.len() - sample.len() / 10);
+    let count = f64::from(u32::try_from(sample.len()).unwrap());
+    let mean = sample.iter().sum::<f64>() / count;
+    let squares: f64 = sample.iter().map(|took| (took - mean).powi(2)).sum();
+    (mean, squares / (count - 1.0) / count)
+}
+
+/// Welch's t.
+fn t(a: Vec<f64>, b: Vec<f64>) -> f64 {
+    let ((a, a_variance), (b, b_variance)) = (mean(a), mean(b));
+    (a - b) / (a_variance + b_variance).sqrt()
+}
+
+#[test]
+fn a_login_takes_as_long_whether_or_not_there_is_such_a_name() {
+    let shop = Shop::open();
+    shop.day(
+        r#"
+        ann GET /auth/profile/ => 200 ...
+        dan GET /auth/profile/ => 200 {"id": "$dan", "...": 0}
+        boss PATCH /auth/users/$dan/ {"is_active": false} => 200 ...
+    "#,
+    );
+    let mut random = Random(u64::from(std::process::id()));
+    for kind in random.order() {
+        login(&shop, kind); // The first of each pays for what the others find ready.
+    }
+    let mut samples = vec![Vec::new(); KINDS.len()];
+    let begun = Instant::now();
+    while samples[0].len() < SAMPLES && (begun.elapsed() < TIME || samples[0].len() < SAMPLES_MIN) {
+        for kind in random.order() {
+            let took = login(&shop, kind);
+            samples[kind].push(took);
+        }
+    }
+    let count = samples[0].len();
+    for (kind, (what, ..)) in KINDS.iter().enumerate().skip(1) {
+        let t = t(samples[0].clone(), samples[kind].clone());
+        assert!(
+            t.abs() < T_MAX,
+            "{what} takes another time: t = {t:.1} of {count} each"
+        );
+    }
+}
+
+#[test]
+fn a_tenth_more_would_be_noticed() {
+    let mut random = Random(7);
+    let mut noisy = |base: f64| -> Vec<f64> {
+        let noise = |random: u64| f64::from(u32::try_from(random % 1_000).unwrap()) / 100_000.0;
+        (0..100).map(|_| base + noise(random.next())).collect()
+    };
+    assert!(t(noisy(0.030), noisy(0.030)).abs() < T_MAX);
+    assert!(t(noisy(0.030), noisy(0.033)).abs() > T_MAX);
+}
