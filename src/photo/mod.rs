@@ -24,6 +24,9 @@ pub const SIDE_MAX: u32 = 1_024;
 
 /// What a decoder may allocate: 40 megapixels of four 16-bit channels, and as much to work in.
 const DECODE_MAX_BYTES: u64 = 640 << 20;
+/// What a PNG may hold beside its pixels, unpacked: 5 MiB of a colour profile can inflate to 5 GiB.
+/// Profiles of cameras and printers are at most about 2 MiB.
+const BESIDE_MAX_BYTES: u64 = 16 << 20;
 const JPEG_QUALITY: u8 = 85;
 
 /// Images at once: one may take the memory above.
@@ -94,15 +97,16 @@ fn encode_now(bytes: &[u8]) -> Result<Photo, Refusal> {
 
 fn decode(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, Refusal> {
     let broken = |_| Refusal::Broken;
-    let reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(at_most(BESIDE_MAX_BYTES));
     let mut decoder = reader.into_decoder().map_err(broken)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > PIXELS_MAX {
         return Err(Refusal::TooManyPixels);
     }
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(DECODE_MAX_BYTES);
-    decoder.set_limits(limits).map_err(broken)?;
+    decoder
+        .set_limits(at_most(DECODE_MAX_BYTES))
+        .map_err(broken)?;
     // A photo with unreadable annotations is still a photo.
     let orientation = decoder.orientation().ok();
     let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
@@ -110,6 +114,12 @@ fn decode(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, Refusal> {
         image.apply_orientation(orientation);
     }
     Ok(image)
+}
+
+fn at_most(bytes: u64) -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(bytes);
+    limits
 }
 
 fn encode(image: &DynamicImage, format: Format) -> image::ImageResult<Vec<u8>> {

@@ -206,6 +206,15 @@ fn every_file_opens_with_one_sentence_of_what_it_is_for() {
 }
 
 #[test]
+fn no_code_of_ours_is_unsafe() {
+    let manifest = fs::read_to_string(project().join("Cargo.toml")).unwrap();
+    let lints = manifest.split_once("[lints.rust]").unwrap().1;
+    let lints = lints.split("\n[").next().unwrap();
+    let is_forbidden = |line: &str| line.trim() == r#"unsafe_code = "forbid""#;
+    assert!(lints.lines().any(is_forbidden), "Cargo.toml: {lints}");
+}
+
+#[test]
 fn nothing_is_left_for_later() {
     // Put together here, so that this file does not find itself.
     let marks = ["to", "unimple", "dbg", "#[ign"]
