@@ -288,7 +288,8 @@ impl Shop {
             let secret = String::from_utf8_lossy(secret);
             assert!(!log.contains(&*secret), "the log says {secret}");
         }
-        secrets.extend((!key.is_empty()).then_some(key));
+        // A key of zeros, which some test vectors have, is in many a file.
+        secrets.extend(key.iter().any(|byte| *byte != 0).then_some(key));
         for path in files_below(self.dir()) {
             let bytes = fs::read(&path).unwrap_or_default(); // Gone since.
             let holds = |secret: &Vec<u8>| memchr::memmem::find(&bytes, secret).is_some();
