@@ -27,6 +27,8 @@ mod crash;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod flaws;
+#[cfg(test)]
 mod tests;
 
 use std::error::Error;

@@ -27,12 +27,12 @@ use crate::shop::sessions::{Family, Session};
 use crate::shop::time::Timestamp;
 use crate::shop::users::{Account, Email, Newcomer, Phone, Role, Username};
 
-const NOW: Timestamp = Timestamp(1_770_000_000_000_000);
+pub const NOW: Timestamp = Timestamp(1_770_000_000_000_000);
 const CACHE_BYTES: usize = 4 << 20;
 
 /// Bytes in memory that outlive the handle on them, and can be made to fail.
 #[derive(Clone, Debug, Default)]
-struct Memory {
+pub struct Memory {
     bytes: Arc<Mutex<Option<Arc<InMemoryBackend>>>>,
     is_broken: Arc<AtomicBool>,
 }
@@ -82,13 +82,13 @@ impl StorageBackend for Memory {
     }
 }
 
-fn store() -> (Store, Memory) {
+pub fn store() -> (Store, Memory) {
     let memory = Memory::default();
     let store = Store::open_on(memory.medium(), CACHE_BYTES).expect("a new store");
     (store, memory)
 }
 
-fn newcomer(name: &str) -> Newcomer {
+pub fn newcomer(name: &str) -> Newcomer {
     Newcomer {
         username: Username::parse(name).expect("a name"),
         first_name: String::new(),
@@ -99,7 +99,7 @@ fn newcomer(name: &str) -> Newcomer {
     }
 }
 
-fn rows(count: u32) -> Vec<ImportRow> {
+pub fn rows(count: u32) -> Vec<ImportRow> {
     let draft = |n: u32| Draft {
         title: format!("Part {n}"),
         description: String::new(),
@@ -479,7 +479,7 @@ async fn the_outbox_tells_changes_of_products_in_their_order_and_no_sales() {
     assert_eq!(told, wanted);
 }
 
-fn photo(bytes: &[u8]) -> Photo {
+pub fn photo(bytes: &[u8]) -> Photo {
     Photo {
         format: Format::Png,
         bytes: bytes.to_vec(),

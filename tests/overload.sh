@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Slow clients, a crowd at the login and more work than there is time for, against the release
+# build on this machine: what a browsing customer notices. Needs wrk and slowhttptest (Debian has
+# both); the load runs on the same cores. Each part is bounded in time and count.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+binary=${BINARY:-${CARGO_TARGET_DIR:-target}/release/electron-market}
+here=$(mktemp -d); port=8398; url=http://127.0.0.1:$port
+ulimit -n "$(ulimit -Hn)"
+export ELECTRON_MARKET_DATA_DIR=$here/shop
+"$binary" serve --demo --listen 127.0.0.1:$port --rate-limits off --log error >"$here/out" 2>"$here/log" & pid=$!
+trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$here"' EXIT
+until curl -fs $url/readyz >/dev/null; do sleep 0.1; done
+
+rss() { awk '/VmRSS/ {print int($2 / 1024) " MiB"}' "/proc/$pid/status"; }
+# Browsing: 8 connections at a steady pace of their own; p99, requests a second, errors.
+browse() {
+  wrk -t1 -c8 -d"$1"s --latency $url/products/detail/1/ |
+    awk '/99%/ {p99 = $2} /Requests\/sec/ {rate = $2} /Socket errors|Non-2xx/ {errors = errors $0}
+         END {printf "p99 %s, %s requests/s%s", p99, rate, errors}'
+}
+say() { printf '%-44s %s, RSS %s\n' "$1" "$2" "$(rss)"; }
+
+say "browsing alone" "$(browse 8)"
+for kind in H B X; do
+  case $kind in
+    H) name="10,000 slow heads"; flags="-H -u $url/" ;;
+    B) name="10,000 slow bodies"; flags="-B -t POST -u $url/auth/login/ -s 8192" ;;
+    X) name="10,000 slow readers"; flags="-X -u $url/products/products/ -w 10 -y 20 -n 5 -z 32 -k 3" ;;
+  esac
+  # shellcheck disable=SC2086
+  timeout 30 slowhttptest $flags -c 10000 -r 2000 -i 2 -l 20 -p 5 >/dev/null 2>&1 & slow=$!
+  sleep 6
+  open=$(ss -tn state established "( sport = :$port )" | wc -l)
+  say "beside $name ($open open)" "$(browse 8)"
+  kill "$slow" 2>/dev/null || true; wait "$slow" 2>/dev/null || true
+  sleep 2
+done
+
+cat >"$here/login.lua" <<'LUA'
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.body = '{"username": "nobody", "password": "a wrong password"}'
+LUA
+timeout 14 wrk -t1 -c1000 -d12s -s "$here/login.lua" $url/auth/login/ >/dev/null & logins=$!
+sleep 2
+say "beside 1,000 who sign in at once" "$(browse 8)"
+wait "$logins" || true
+
+# Goodput of the dearest read: as many as it can, then a crowd that comes again as fast as it is refused.
+cat >"$here/count.lua" <<'LUA'
+local threads = {}
+function setup(thread) table.insert(threads, thread) end
+function init() good = 0; busy = 0; other = 0 end
+function response(status)
+  if status == 200 then good = good + 1 elseif status == 503 then busy = busy + 1 else other = other + 1 end
+end
+function done(summary)
+  local g, b, o = 0, 0, 0
+  for _, thread in ipairs(threads) do
+    g = g + thread:get("good"); b = b + thread:get("busy"); o = o + thread:get("other")
+  end
+  local s = summary.duration / 1e6
+  io.write(string.format("counted %.0f answered/s, %.0f told to come again/s, %d others\n", g / s, b / s, o))
+end
+LUA
+flood() { wrk -t1 -c"$1" -d"$2"s -s "$here/count.lua" "$url/products/products/?limit=1000" | awk '/^counted/ {sub("counted ", ""); print}'; }
+say "lists, 64 connections" "$(flood 64 10)"
+say "lists, 2,000 connections, a minute" "$(flood 2000 60)"
+say "afterwards" "$(browse 5)"
+grep -c panicked "$here/log" || true
