@@ -79,11 +79,12 @@ pub fn rotate(folder: &Folder, fate: Fate, now: Timestamp) -> Result<Timestamp, 
         // First of all: cut short here, the same key signs and is an earlier one too.
         folder.put_secret(&earlier_name(until)?, &keys.signing)?;
     }
-    folder.put_secret(NAME, &token::new_key()?)?;
-    // From here on the new key signs.
     if fate == Fate::EndNow {
+        // First of all here too: cut short, it plainly has not been done.
         forget(folder.path(), Timestamp(i64::MAX))?;
     }
+    folder.put_secret(NAME, &token::new_key()?)?;
+    // From here on the new key signs.
     Ok(until)
 }
 

@@ -182,6 +182,8 @@ pub async fn login(
         .map(|account| account.password_hash.clone());
     // The hash is computed whether or not there is an account: both take the same time.
     let is_right = ctx.passwords.verify(form.password, hash).await?;
+    // Others may have tried it meanwhile: who guesses many at once is told of none but the first.
+    ctx.rates.may_sign_in(name, ctx.client)?;
     let Some(account) = account.filter(|account| is_right && account.is_active) else {
         ctx.rates.wrong_password(name, ctx.client);
         return Err(WrongCredentials.into());
@@ -489,7 +491,9 @@ pub async fn change_password(
     let verified = ctx
         .passwords
         .verify(form.old_password, Some(old_hash.clone()));
-    if !verified.await? {
+    let is_right = verified.await?;
+    ctx.rates.may_sign_in(&name, ctx.client)?;
+    if !is_right {
         ctx.rates.wrong_password(&name, ctx.client);
         return Err(WrongOldPassword.into());
     }

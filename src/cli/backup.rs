@@ -143,13 +143,18 @@ fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Mad
 /// Moves a file, to another disk if need be, durably.
 fn take(from: &Path, to: &Path) -> anyhow::Result<()> {
     let cannot = || format!("{} can't be written", to.display());
+    if to.exists() {
+        bail!("{} came to be meanwhile; name another file", to.display());
+    }
     if fs::rename(from, to).is_err() {
         let draft = store::draft_of(to);
-        fs::copy(from, &draft).with_context(cannot)?;
-        fs::File::open(&draft)
-            .and_then(|file| file.sync_all())
-            .with_context(cannot)?;
-        fs::rename(&draft, to).with_context(cannot)?;
+        let copied = fs::copy(from, &draft)
+            .and_then(|_| fs::File::open(&draft)?.sync_all())
+            .and_then(|()| fs::rename(&draft, to));
+        if copied.is_err() {
+            let _ = fs::remove_file(&draft); // It may not even have been made.
+        }
+        copied.with_context(cannot)?;
         fs::remove_file(from)?;
     }
     store::sync_folder_of(to).with_context(cannot)

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::HeaderMap;
-use hyper::header::HeaderName;
+use hyper::header::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -40,13 +40,16 @@ impl Proxies {
             }
             return peer;
         }
-        let values: Vec<&str> = headers
+        let values: Vec<&[u8]> = headers
             .get_all(FORWARDED_FOR)
             .iter()
-            .filter_map(|value| value.to_str().ok())
+            .map(HeaderValue::as_bytes)
             .collect();
+        let hops = values.iter().rev();
+        let hops = hops.flat_map(|value| value.rsplit(|byte| *byte == b','));
         let mut client = peer;
-        for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
+        for hop in hops {
+            let hop = std::str::from_utf8(hop).unwrap_or_default();
             let Some(address) = address(hop.trim()) else {
                 return client; // What is before it can't be trusted either.
             };

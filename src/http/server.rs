@@ -171,7 +171,11 @@ impl<H: Handle> Server<H> {
             let (server, phase) = (Arc::clone(&self), Arc::clone(&phase));
             async move {
                 let is_sound = phase.begin();
-                let response = server.respond(request, peer, is_sound).await;
+                let mut response = server.respond(request, peer, is_sound).await;
+                if phase.is_last() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
                 phase.end();
                 Ok::<_, Infallible>(response)
             }

@@ -19,7 +19,10 @@ use super::limits;
 #[derive(Debug, Default)]
 pub struct Phase {
     at: AtomicU8,
-    is_unsound: AtomicBool,
+    /// The head that comes next was seen whole, and is sound.
+    is_sound: AtomicBool,
+    /// Where the next request begins can't be told.
+    is_last: AtomicBool,
 }
 
 /// A request is waited for, or its head is coming.
@@ -30,10 +33,16 @@ const ANSWERING: u8 = 1;
 const ANSWERED: u8 = 2;
 
 impl Phase {
-    /// A head is complete. Says whether it lay soundly on the wire.
+    /// A head is complete. Says whether it lay soundly on the wire; one that was not seen, because
+    /// it came before its turn, did not.
     pub fn begin(&self) -> bool {
         self.at.store(ANSWERING, Ordering::SeqCst);
-        !self.is_unsound.swap(false, Ordering::SeqCst)
+        self.is_sound.swap(false, Ordering::SeqCst)
+    }
+
+    /// Whether the connection must close with this reply.
+    pub fn is_last(&self) -> bool {
+        self.is_last.load(Ordering::SeqCst)
     }
 
     pub fn end(&self) {
@@ -59,6 +68,8 @@ pub struct Watch<S> {
     stream: S,
     phase: Arc<Phase>,
     head: Head,
+    /// What is still to come of the body behind it.
+    body_left: u64,
     /// For the next request to begin, or for its head to be complete.
     reading: Pin<Box<Sleep>>,
     /// For something to be taken of what is written; only while nothing is.
@@ -80,6 +91,7 @@ impl<S> Watch<S> {
             stream,
             phase: Arc::clone(&phase),
             head: Head::Nothing,
+            body_left: 0,
             reading: Box::pin(sleep_until(after(limits::HEAD_DEADLINE))),
             writing: None,
         };
@@ -88,26 +100,37 @@ impl<S> Watch<S> {
 
     /// Looks at what came while a head is waited for.
     fn see(&mut self, came: &[u8]) {
-        let so_far = match std::mem::replace(&mut self.head, Head::All) {
-            Head::All => return,
-            Head::Nothing => judge(came),
-            Head::Some(mut head) => {
-                head.extend_from_slice(came);
-                let verdict = judge(&head);
-                if verdict == Verdict::Incomplete {
-                    self.head = Head::Some(head);
-                    return;
-                }
-                verdict
-            }
-        };
-        match so_far {
-            Verdict::Sound => {}
-            Verdict::Unsound => self.phase.is_unsound.store(true, Ordering::SeqCst),
-            Verdict::Incomplete => {
-                self.head = Head::Some(came.to_vec());
+        let mut head = match std::mem::replace(&mut self.head, Head::All) {
+            Head::All => return self.follow(came.len()),
+            Head::Nothing => {
                 self.reading.as_mut().reset(after(limits::HEAD_DEADLINE));
+                Vec::new()
             }
+            Head::Some(head) => head,
+        };
+        head.extend_from_slice(came);
+        match judge(&head) {
+            Verdict::Incomplete => self.head = Head::Some(head),
+            Verdict::Unsound => self.phase.is_last.store(true, Ordering::SeqCst),
+            Verdict::Sound { head_len, body } => {
+                let is_sound = !self.phase.is_last();
+                self.phase.is_sound.store(is_sound, Ordering::SeqCst);
+                match body {
+                    BodyForm::Bytes(length) => self.body_left = length,
+                    // Its end is not looked for, so nothing may come behind it.
+                    BodyForm::Chunks => self.phase.is_last.store(true, Ordering::SeqCst),
+                }
+                self.follow(head.len() - head_len);
+            }
+        }
+    }
+
+    /// So many bytes came behind a head: what is more than its body came before its turn, and
+    /// would not be seen again.
+    fn follow(&mut self, bytes: usize) {
+        match self.body_left.checked_sub(bytes as u64) {
+            Some(left) => self.body_left = left,
+            None => self.phase.is_last.store(true, Ordering::SeqCst),
         }
     }
 
@@ -147,15 +170,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watch<S> {
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
-        if !is_waiting {
-            return polled;
-        }
         if polled.is_pending() {
-            ready!(this.reading.as_mut().poll(cx));
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            if is_waiting {
+                ready!(this.reading.as_mut().poll(cx));
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            return Poll::Pending;
         }
         let (_, came) = buf.filled().split_at(before);
-        this.see(came);
+        if is_waiting {
+            this.see(came);
+        } else {
+            this.follow(came.len());
+        }
         polled
     }
 }
@@ -188,50 +215,76 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watch<S> {
         ready!(self.written(cx, polled))?;
         if self.phase.is_sent() {
             self.head = Head::Nothing;
+            self.body_left = 0;
             self.reading.as_mut().reset(after(limits::IDLE_DEADLINE));
+            // hyper may not read again before something comes: only this wakes it when nothing does.
+            if self.reading.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
         }
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.written(cx, polled)
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Incomplete,
-    Sound,
+    Sound {
+        head_len: usize,
+        body: BodyForm,
+    },
     /// A line that ends in a bare LF, or a length that is said twice or beside chunks: two
     /// programs may disagree about where the request ends.
     Unsound,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BodyForm {
+    Bytes(u64),
+    Chunks,
+}
+
 /// Judges a head by what hyper would mend: RFC 9112, sections 2.2 and 6.3.
 fn judge(head: &[u8]) -> Verdict {
     let (mut lengths, mut codings) = (0, 0);
+    let (mut head_len, mut length) = (0, 0);
     let mut has_begun = false;
     let mut is_bare = false;
     for line in head.split_inclusive(|byte| *byte == b'\n') {
         let Some(line) = line.strip_suffix(b"\n") else {
             return Verdict::Incomplete;
         };
+        head_len += line.len() + 1;
         let text = line.strip_suffix(b"\r").unwrap_or(line);
         is_bare |= text.len() == line.len();
         if text.is_empty() {
             if !has_begun {
                 continue; // Lines before a head are passed over.
             }
-            let is_sound = !is_bare && lengths + codings <= 1;
-            return if is_sound {
-                Verdict::Sound
+            if is_bare || lengths + codings > 1 {
+                return Verdict::Unsound;
+            }
+            let body = if codings > 0 {
+                BodyForm::Chunks
             } else {
-                Verdict::Unsound
+                BodyForm::Bytes(length)
             };
+            return Verdict::Sound { head_len, body };
         }
         has_begun = true;
-        let name = text.split(|byte| *byte == b':').next().unwrap_or_default();
-        lengths += u32::from(name.eq_ignore_ascii_case(b"content-length"));
+        let mut parts = text.splitn(2, |byte| *byte == b':');
+        let name = parts.next().unwrap_or_default();
+        if name.eq_ignore_ascii_case(b"content-length") {
+            lengths += 1;
+            // What is no number hyper refuses.
+            let value = std::str::from_utf8(parts.next().unwrap_or_default());
+            length = value.map_or(0, |value| value.trim().parse().unwrap_or(0));
+        }
         codings += u32::from(name.eq_ignore_ascii_case(b"transfer-encoding"));
     }
     Verdict::Incomplete
@@ -364,13 +417,12 @@ mod tests {
             "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
         ];
-        for (heads, verdict) in [
-            (&sound[..], Verdict::Sound),
-            (&unsound[..], Verdict::Unsound),
-        ] {
-            for head in heads {
-                assert_eq!(judge(head.as_bytes()), verdict, "{head:?}");
-            }
+        for head in sound {
+            let verdict = judge(head.as_bytes());
+            assert!(matches!(verdict, Verdict::Sound { .. }), "{head:?}");
+        }
+        for head in unsound {
+            assert_eq!(judge(head.as_bytes()), Verdict::Unsound, "{head:?}");
         }
         assert_eq!(
             judge(b"GET / HTTP/1.1\r\nHost: shop\r\n"),

@@ -87,6 +87,11 @@ impl Store {
             let _ = fs::remove_file(&draft); // It may not even have been made.
         }
         let records = copied?;
+        // It may have come while this one was written.
+        if to.exists() {
+            let _ = fs::remove_file(&draft);
+            return Err(BackupError::Exists(to.to_owned()));
+        }
         fs::rename(&draft, to).map_err(at(to))?;
         disk::sync_folder_of(to).map_err(at(to))?;
         let bytes = fs::metadata(to).map_err(at(to))?.len();

@@ -90,7 +90,7 @@ const REQUEST_LINES: &[Case] = &[
     ("GET /healthz http/1.1\nHost: shop", 400, Closes),
     ("GET /healthz HTTPS/1.1\nHost: shop", 400, Closes),
     ("GET /healthz ICAP/1.0\nHost: shop", 400, Closes),
-    ("PRI * HTTP/2.0\n\nSM", 0, Closes), // HTTP/2 is spoken over TLS alone.
+    ("PRI * HTTP/2.0\n\nSM\n\n", 0, Closes), // HTTP/2 is spoken over TLS alone.
     ("HTTP/1.1 200 OK\nHost: shop", 400, Closes),
     ("\u{16}\u{3}\u{1}", 400, Closes),
     ("EHLO shop.example", 400, Closes),
@@ -127,8 +127,8 @@ const PATHS: &[(&str, u16)] = &[
 #[rustfmt::skip]
 const FRAMINGS: &[Case] = &[
     ("POST /auth/login/ HTTP/1.1\nHost: shop\nContent-Type: application/json\nContent-Length: 2\n\n{}", 400, GoesOn),
-    ("POST /auth/login/ HTTP/1.1\nHost: shop\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n2\n{}\n0\n", 400, GoesOn),
-    ("POST /auth/login/ HTTP/1.1\nHost: shop\nContent-Type: application/json\nTransfer-Encoding: Chunked\n\n2;ext=1\n{}\n0\nTrailer: x\n", 400, GoesOn),
+    ("POST /auth/login/ HTTP/1.1\nHost: shop\nContent-Type: application/json\nTransfer-Encoding: chunked\n\n2\n{}\n0\n", 400, Closes),
+    ("POST /auth/login/ HTTP/1.1\nHost: shop\nContent-Type: application/json\nTransfer-Encoding: Chunked\n\n2;ext=1\n{}\n0\nTrailer: x\n", 400, Closes),
     ("GET /healthz HTTP/1.1\nHost: shop\nContent-Length: 0", 200, GoesOn),
     ("GET /healthz HTTP/1.1\nHost: shop\nContent-Length: 2\n\n{}", 200, GoesOn),
     ("POST /auth/login/ HTTP/1.1\nHost: shop\nContent-Length: 5\nTransfer-Encoding: chunked\n\n0\n", 400, Closes),
@@ -219,8 +219,44 @@ fn every_request_is_answered_by_its_form_and_the_connection_goes_on_only_where_i
     assert!(count >= 150, "{count}");
 }
 
+#[test]
+fn what_is_sent_before_its_turn_is_never_answered() {
+    let shop = Shop::open();
+    let sound = wire("GET /healthz HTTP/1.1\nHost: shop");
+    let with_body = wire(
+        "POST /auth/login/ HTTP/1.1\nHost: shop\nContent-Type: application/json\nContent-Length: 2\n\n{}",
+    );
+    for (text, _, _) in FRAMINGS {
+        assert_eq!(
+            ask(shop.connect(), &[&sound, &*wire(text)].concat()),
+            (200, Closes),
+            "{text}"
+        );
+        assert_eq!(
+            ask(shop.connect(), &[&*with_body, &*wire(text)].concat()),
+            (400, Closes),
+            "{text}"
+        );
+    }
+    // In two parts, the second of which alone looks sound.
+    let hidden = "POST /auth/login/ HTTP/1.1\r\nHost: shop\r\nContent-Length: 5\r\n";
+    let mut socket = shop.connect();
+    socket
+        .write_all(&[&*sound, hidden.as_bytes()].concat())
+        .unwrap();
+    assert_eq!(reply(&mut socket, true), Some(200));
+    let _ = socket.write_all(b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    assert_eq!(reply(&mut socket, true), None);
+}
+
 fn wire(text: &str) -> Vec<u8> {
-    let text = text.replace('\n', "\r\n") + "\r\n\r\n";
+    // Behind a body comes nothing, behind its last chunk an empty line.
+    let end = match text.trim_start().split_once("\n\n") {
+        None => "\r\n\r\n",
+        Some((head, _)) if head.to_ascii_lowercase().contains("chunked") => "\r\n",
+        Some(_) => "",
+    };
+    let text = text.replace('\n', "\r\n") + end;
     let text = text
         .replace('␊', "\n")
         .replace('␍', "\r")
