@@ -11,7 +11,7 @@ const SAMPLES: usize = 300;
 const TIME: Duration = Duration::from_secs(12);
 const SAMPLES_MIN: usize = 40;
 
-/// Beyond this two samples are of different things: by chance once in 100,000 runs.
+/// Beyond this two samples are of different things; by chance in some 50,000 runs of three comparisons.
 const T_MAX: f64 = 4.5;
 
 /// Random numbers from a seed (`SplitMix64`).
