@@ -4,6 +4,7 @@
 mod command;
 mod day;
 mod forge;
+mod headers;
 mod judge;
 mod shop;
 

@@ -70,7 +70,7 @@ impl Row {
     }
 
     /// The path with ids of things that are not there.
-    fn call(&self) -> String {
+    pub fn call(&self) -> String {
         let path = self
             .path
             .replace("{id}", "987654")
