@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use crate::http::network;
+
 /// Callers fall into so many buckets. Each takes some 40 bytes in each of the five lists, and
 /// only once somebody fell into it: at most 55 MB in all.
 const BUCKETS: u64 = 1 << 18;
@@ -160,16 +162,6 @@ impl Counts {
         taken.map_err(|until| TooMany {
             after: until.wait_time_from(DefaultClock::default().now()),
         })
-    }
-}
-
-/// What one household or server has: an address of IPv4, and of IPv6 the network of 64 bits that
-/// is given out as a whole (RFC 6177).
-fn network(address: IpAddr) -> u64 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => u64::from(u32::from(address)),
-        // No IPv6 network begins with 32 bits of zeros.
-        IpAddr::V6(address) => (u128::from(address) >> 64) as u64,
     }
 }
 

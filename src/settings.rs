@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use crate::auth::password::Policy;
+use crate::http::limits::{self, Deadlines};
 use crate::http::{Cors, Door, HeaderValue, Proxies, Tls, TlsError};
 use crate::rates::Rates;
 
@@ -205,6 +206,11 @@ impl Serve {
             cors: Cors::of(self.cors_origin.clone()),
             proxies: Proxies::trusting(self.trusted_proxy.clone()),
             tls: tls.map(Arc::new),
+            deadlines: Deadlines::default(),
+            per_address_max: match self.rate_limits {
+                Switch::On => Some(limits::CONNECTIONS_PER_ADDRESS_MAX),
+                Switch::Off => None,
+            },
         })
     }
 }

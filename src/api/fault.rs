@@ -274,6 +274,7 @@ impl From<Rejected> for Problem {
     fn from(why: Rejected) -> Self {
         Self::new(match why {
             Rejected::Framing => &BAD_FRAMING,
+            Rejected::Crowded => &BUSY,
             Rejected::Host => &BAD_HOST,
             Rejected::Path => &BAD_PATH,
             Rejected::PathTooLong => &PATH_TOO_LONG,

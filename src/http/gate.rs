@@ -15,6 +15,8 @@ use super::limits;
 pub enum Rejected {
     /// Where it ends is not said, or said twice.
     Framing,
+    /// Too much of what was answered is not taken yet.
+    Crowded,
     /// Not exactly one `Host`, or none that names one.
     Host,
     /// Control characters, dots or slashes in disguise, an empty segment.

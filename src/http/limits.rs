@@ -20,23 +20,40 @@ pub const PHOTO_MAX_BYTES: usize = 5 << 20;
 /// JSON inside JSON inside JSON; no body here needs more than one.
 pub const JSON_DEPTH_MAX: usize = 32;
 
-/// From the first byte of a head, or the connection, to the head's end.
-pub const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// A TLS handshake, from the connection to its end.
+    pub handshake: Duration,
+    /// From the first byte of a head, or the connection, to the head's end.
+    pub head: Duration,
+    /// A body's time before its speed counts.
+    pub body_grace: Duration,
+    /// A whole body, however fast: few photos are taken at once, and nobody may hold their places.
+    pub body: Duration,
+    /// How long nothing may be taken of what is sent.
+    pub write_stall: Duration,
+    /// From a reply to the next request: browsers keep connections open for about as long.
+    pub idle: Duration,
+}
 
-/// From a reply to the next request: browsers keep connections open for about as long.
-pub const IDLE_DEADLINE: Duration = Duration::from_mins(1);
+pub const DEADLINES: Deadlines = Deadlines {
+    handshake: Duration::from_secs(5),
+    head: Duration::from_secs(5),
+    body_grace: Duration::from_secs(10),
+    body: Duration::from_mins(2),
+    write_stall: Duration::from_secs(30),
+    idle: Duration::from_mins(1),
+};
 
-/// A body's time before its speed counts.
-pub const BODY_GRACE: Duration = Duration::from_secs(10);
+impl Default for Deadlines {
+    fn default() -> Self {
+        DEADLINES
+    }
+}
 
-/// A body's least speed after that, on the whole; the slowest mobile network does it.
+/// A body's least speed once its grace is over, on the whole; the slowest mobile network does it.
 pub const BODY_MIN_BYTES_PER_S: u32 = 1_000;
-
-/// A whole body, however fast: few photos are taken at once, and nobody may hold their places.
-pub const BODY_DEADLINE: Duration = Duration::from_mins(2);
-
-/// How long a client may take nothing of what is sent to it.
-pub const WRITE_STALL: Duration = Duration::from_secs(30);
 
 /// What is read and forgotten of a body that nobody wanted, so that its sender hears the reply:
 /// three times the largest body that any path takes.
@@ -48,11 +65,16 @@ pub const LEFTOVER_DEADLINE: Duration = Duration::from_secs(5);
 /// Connections at once. Each holds a task and, while a head comes, its buffer.
 pub const CONNECTIONS_MAX: usize = 16_384;
 
+/// Connections at once from one address, which may be a whole office's; a browser opens six.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 1_024;
+
+/// Replies that are not taken yet, in all and by one address: no new request is answered before
+/// some are. A page of 1,000 products takes some 500 KiB.
+pub const UNTAKEN_MAX_BYTES: usize = 512 << 20;
+pub const UNTAKEN_PER_ADDRESS_MAX_BYTES: usize = 64 << 20;
+
 /// File descriptors that are not for connections: the store, the index, the log, backups.
 pub const OTHER_FILES: u64 = 256;
-
-/// A TLS handshake, from the connection to its end.
-pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Requests at once on one HTTP/2 connection.
 pub const STREAMS_MAX: u32 = 64;
@@ -75,25 +97,47 @@ pub fn table() -> Vec<(&'static str, String, &'static str)> {
         ("body with a product", kib(LONG_BODY_MAX_BYTES), "413"),
         ("photo", mib(PHOTO_MAX_BYTES), "413"),
         ("depth of a JSON body", JSON_DEPTH_MAX.to_string(), "400"),
-        ("a head, from its first byte", s(HEAD_DEADLINE), "closed"),
+        ("TLS handshake", s(DEADLINES.handshake), "closed"),
+        ("a head, from its first byte", s(DEADLINES.head), "closed"),
         (
             "between requests of a connection",
-            s(IDLE_DEADLINE),
+            s(DEADLINES.idle),
             "closed",
         ),
         (
             "speed of a body",
-            format!("{BODY_MIN_BYTES_PER_S} bytes/s after {}", s(BODY_GRACE)),
+            format!(
+                "{BODY_MIN_BYTES_PER_S} bytes/s after {}",
+                s(DEADLINES.body_grace)
+            ),
             "408",
         ),
-        ("a whole body", s(BODY_DEADLINE), "408"),
-        ("a reply that nothing is taken of", s(WRITE_STALL), "closed"),
+        ("a whole body", s(DEADLINES.body), "408"),
+        (
+            "a reply that nothing is taken of",
+            s(DEADLINES.write_stall),
+            "closed",
+        ),
+        (
+            "replies that are not taken yet",
+            mib(UNTAKEN_MAX_BYTES),
+            "503",
+        ),
+        (
+            "those of one address",
+            mib(UNTAKEN_PER_ADDRESS_MAX_BYTES),
+            "503",
+        ),
         (
             "connections",
             CONNECTIONS_MAX.to_string(),
             "waits until one ends",
         ),
-        ("TLS handshake", s(HANDSHAKE_DEADLINE), "closed"),
+        (
+            "connections of one address",
+            CONNECTIONS_PER_ADDRESS_MAX.to_string(),
+            "closed",
+        ),
         (
             "requests at once on an HTTP/2 connection",
             STREAMS_MAX.to_string(),

@@ -4,7 +4,9 @@ pub mod accept;
 mod cors;
 mod gate;
 pub mod limits;
+mod places;
 mod proxies;
+mod pulse;
 mod reply;
 mod request;
 mod router;
@@ -13,6 +15,8 @@ mod tls;
 mod watch;
 
 #[cfg(test)]
+mod patience;
+#[cfg(test)]
 mod tests;
 
 pub use hyper::header::{self, HeaderName, HeaderValue};
@@ -20,7 +24,7 @@ pub use hyper::{Method, StatusCode};
 
 pub use cors::Cors;
 pub use gate::Rejected;
-pub use proxies::Proxies;
+pub use proxies::{Proxies, network};
 pub use reply::Reply;
 pub use request::{BodyError, Request};
 pub use router::{Found, Params, Router};

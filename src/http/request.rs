@@ -12,7 +12,7 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::limits;
+use super::limits::{self, Deadlines};
 
 #[derive(Debug)]
 pub struct Request {
@@ -28,14 +28,17 @@ pub struct Request {
     pub client: IpAddr,
     /// `None` once it is read to its end.
     body: Option<Incoming>,
+    /// It was not worth waiting for.
+    is_late: bool,
     /// Read already, and put back for whoever reads next.
     ready: Option<Bytes>,
     leftover: Leftover,
+    deadlines: Deadlines,
 }
 
-/// Where a request leaves what nobody read of its body.
+/// Where a request leaves what nobody read of its body, and whether that is late.
 #[derive(Clone, Debug, Default)]
-pub struct Leftover(Arc<Mutex<Option<Incoming>>>);
+pub struct Leftover(Arc<Mutex<Option<(Incoming, bool)>>>);
 
 /// Why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +50,13 @@ pub enum BodyError {
 }
 
 impl Request {
-    pub(super) fn new(head: Parts, body: Incoming, id: String, client: IpAddr) -> Self {
+    pub(super) fn new(
+        head: Parts,
+        body: Incoming,
+        id: String,
+        client: IpAddr,
+        deadlines: Deadlines,
+    ) -> Self {
         Self {
             method: head.method,
             path: head.uri.path().to_owned(),
@@ -56,8 +65,10 @@ impl Request {
             id,
             client,
             body: Some(body),
+            is_late: false,
             ready: None,
             leftover: Leftover::default(),
+            deadlines,
         }
     }
 
@@ -90,13 +101,20 @@ impl Request {
         let Some(body) = self.body.as_mut() else {
             return Ok(Bytes::new());
         };
-        let whole = timeout(limits::BODY_DEADLINE, read(body, max_bytes)).await;
+        let whole = timeout(
+            self.deadlines.body,
+            read(body, max_bytes, self.deadlines.body_grace),
+        )
+        .await;
         match whole.unwrap_or(Err(BodyError::TooSlow)) {
             Ok(bytes) => {
                 self.body = None;
                 Ok(bytes)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                self.is_late = error == BodyError::TooSlow;
+                Err(error)
+            }
         }
     }
 
@@ -113,22 +131,27 @@ impl Drop for Request {
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *leftover = self.body.take();
+        *leftover = self.body.take().map(|body| (body, self.is_late));
     }
 }
 
 impl Leftover {
     pub fn is_none(&self) -> bool {
         let body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        body.as_ref().is_none_or(Body::is_end_stream)
+        body.as_ref().is_none_or(|(body, _)| body.is_end_stream())
     }
 
     /// Reads and forgets what is left, so that the client has sent its whole request when the
     /// reply comes: a connection closed on it earlier may take the reply with it. `false` when
-    /// that is too much.
+    /// that is too much, or was waited for already.
     pub async fn discard(self) -> bool {
         let body = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut body) = body else { return true };
+        let Some((mut body, is_late)) = body else {
+            return true;
+        };
+        if is_late {
+            return false;
+        }
         let rest = drop_all(&mut body, limits::LEFTOVER_MAX_BYTES);
         timeout(limits::LEFTOVER_DEADLINE, rest)
             .await
@@ -140,14 +163,14 @@ fn announces_more_than(body: &Incoming, max_bytes: usize) -> bool {
     usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > max_bytes)
 }
 
-async fn read(body: &mut Incoming, max_bytes: usize) -> Result<Bytes, BodyError> {
+async fn read(body: &mut Incoming, max_bytes: usize, grace: Duration) -> Result<Bytes, BodyError> {
     if announces_more_than(body, max_bytes) {
         return Err(BodyError::TooLarge);
     }
     let mut whole = BytesMut::new();
     let began = Instant::now();
     loop {
-        let frame = timeout_at(began + time_for(whole.len()), body.frame()).await;
+        let frame = timeout_at(began + grace + time_for(whole.len()), body.frame()).await;
         let Some(frame) = frame.map_err(|_| BodyError::TooSlow)? else {
             break;
         };
@@ -161,10 +184,10 @@ async fn read(body: &mut Incoming, max_bytes: usize) -> Result<Bytes, BodyError>
     Ok(whole.freeze())
 }
 
-/// How long a body may take to become longer than this.
+/// How long a body may take to become longer than this, but for its grace.
 fn time_for(bytes: usize) -> Duration {
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    limits::BODY_GRACE + Duration::from_secs(1) * bytes / limits::BODY_MIN_BYTES_PER_S
+    Duration::from_secs(1) * bytes / limits::BODY_MIN_BYTES_PER_S
 }
 
 async fn drop_all(body: &mut Incoming, max_bytes: usize) -> bool {

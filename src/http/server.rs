@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -16,18 +16,22 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::gate::{self, Rejected};
+use super::limits::{self, Deadlines};
+use super::places::{Free, Place, Places};
 use super::proxies::Proxies;
+use super::pulse::Pulse;
 use super::tls::{self, Tls};
 use super::watch::Watch;
-use super::{Cors, Reply, Request, limits};
+use super::{Cors, Reply, Request};
 
 /// Whoever answers requests.
 pub trait Handle: Send + Sync + 'static {
@@ -46,6 +50,9 @@ pub struct Door {
     pub cors: Cors,
     pub proxies: Proxies,
     pub tls: Option<Arc<Tls>>,
+    pub deadlines: Deadlines,
+    /// Connections at once from one address; `None` for as many as there are.
+    pub per_address_max: Option<usize>,
 }
 
 struct Server<H> {
@@ -69,8 +76,9 @@ pub async fn serve<H: Handle>(
         start: getrandom::u32().unwrap_or_default(),
         requests: AtomicU64::new(1),
     });
-    let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(connections_max()));
+    let places = Arc::new(Places::new(server.door.per_address_max));
+    // Each connection listens whether to stop, and is over when it listens no more.
+    let stopping = watch::Sender::new(());
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -78,13 +86,17 @@ pub async fn serve<H: Handle>(
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, peer, place)) => {
-                let (server, watcher) = (Arc::clone(&server), graceful.watcher());
+            Ok((stream, peer, free)) => {
+                let is_proxy = server.door.proxies.trusts(peer.ip());
+                let Some(place) = places.take(free, peer.ip(), is_proxy) else {
+                    continue;
+                };
+                let (server, stop) = (Arc::clone(&server), stopping.subscribe());
                 tokio::spawn(async move {
-                    if let Err(error) = server.attend(stream, peer, watcher).await {
+                    let visitor = Visitor { peer, place };
+                    if let Err(error) = server.attend(stream, visitor, stop).await {
                         tracing::debug!(%peer, error, "connection ended early");
                     }
-                    drop(place);
                 });
             }
             Err(error) => {
@@ -94,84 +106,82 @@ pub async fn serve<H: Handle>(
         }
     }
     drop(listener);
-    let drained = tokio::time::timeout(limits::DRAIN_DEADLINE, graceful.shutdown());
+    stopping.send_replace(());
+    let drained = timeout(limits::DRAIN_DEADLINE, stopping.closed());
     if drained.await.is_err() {
         tracing::warn!("some requests did not finish in time and were cut off");
     }
 }
 
-/// As many connections as files may be open, which are as many as this process may ask for.
-fn connections_max() -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let raised = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: maximum,
-            maximum,
-        },
-    );
-    if let Err(error) = raised {
-        tracing::debug!(%error, "the limit of open files stays as it is");
-    }
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let places = files.saturating_sub(limits::OTHER_FILES).max(1);
-    let places = usize::try_from(places).unwrap_or(usize::MAX);
-    if places < limits::CONNECTIONS_MAX {
-        tracing::warn!(
-            places,
-            "the limit of open files leaves room for few connections; raise it with `ulimit -n`"
-        );
-    }
-    places.min(limits::CONNECTIONS_MAX)
-}
-
 /// The next connection, once there is a place for it.
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await;
-    let place = place.expect("the semaphore is never closed");
+    places: &Places,
+) -> io::Result<(TcpStream, SocketAddr, Free)> {
+    let free = places.free().await;
     let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer, place))
+    Ok((stream, peer, free))
 }
+
+/// Who is connected.
+struct Visitor {
+    peer: SocketAddr,
+    place: Place,
+}
+
+/// Says when to stop.
+type Stop = watch::Receiver<()>;
 
 type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
+/// Serves a connection until it ends, or is to be left: then it takes no more requests, and what
+/// is under way goes on for so long.
+async fn until_left<C>(connection: C, leave: impl Future<Output = ()>, grace: Duration) -> Ended
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return Ok(ended?),
+        () = leave => connection.as_mut().graceful_shutdown(),
+    }
+    Ok(timeout(grace, connection).await??)
+}
+
+/// Waits until it is time to stop.
+async fn told(mut stop: Stop) {
+    let _ = stop.changed().await; // An error says that the server is gone.
+}
+
 impl<H: Handle> Server<H> {
     /// A connection, to its end.
-    async fn attend(
-        self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        watcher: Watcher,
-    ) -> Ended {
+    async fn attend(self: Arc<Self>, stream: TcpStream, visitor: Visitor, stop: Stop) -> Ended {
         // Replies are written whole; waiting for more to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.door.tls else {
-            return self.attend_http_1(stream, peer, watcher).await;
+            return self.attend_http_1(stream, visitor, stop).await;
         };
-        let stream = tls.accept(stream).await?;
+        let stream = timeout(self.door.deadlines.handshake, tls.accept(stream)).await??;
         if stream.get_ref().1.alpn_protocol() == Some(tls::HTTP_2) {
-            self.attend_http_2(stream, peer, watcher).await
+            self.attend_http_2(stream, visitor, stop).await
         } else {
-            self.attend_http_1(stream, peer, watcher).await
+            self.attend_http_1(stream, visitor, stop).await
         }
     }
 
     async fn attend_http_1(
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: SocketAddr,
-        watcher: Watcher,
+        visitor: Visitor,
+        stop: Stop,
     ) -> Ended {
-        let (stream, phase) = Watch::new(stream);
-        let service = service_fn(move |request| {
-            let (server, phase) = (Arc::clone(&self), Arc::clone(&phase));
+        let deadlines = self.door.deadlines;
+        let (stream, phase) = Watch::new(stream, deadlines);
+        let service = service_fn(|request| {
+            let (server, phase, visitor) = (&self, Arc::clone(&phase), &visitor);
             async move {
                 let is_sound = phase.begin();
-                let mut response = server.respond(request, peer, is_sound).await;
+                let mut response = server.respond(request, visitor, is_sound).await;
                 if phase.is_last() {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
@@ -184,51 +194,67 @@ impl<H: Handle> Server<H> {
             .header_read_timeout(None)
             .max_header_size(limits::HEAD_MAX_BYTES)
             .serve_connection(TokioIo::new(stream), service);
-        Ok(watcher.watch(connection).await?)
+        until_left(connection, told(stop), limits::DRAIN_DEADLINE).await
     }
 
     async fn attend_http_2(
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: SocketAddr,
-        watcher: Watcher,
+        visitor: Visitor,
+        stop: Stop,
     ) -> Ended {
+        let deadlines = self.door.deadlines;
+        let pulse = Arc::<Pulse>::default();
+        let (beats, visitor) = (Arc::clone(&pulse), Arc::new(visitor));
         let service = service_fn(move |request| {
-            let server = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(server.respond(request, peer, true).await) }
+            let (server, visitor) = (Arc::clone(&self), Arc::clone(&visitor));
+            let beat = beats.begin();
+            async move {
+                let response = server.respond(request, &visitor, true).await;
+                drop(beat);
+                Ok::<_, Infallible>(response)
+            }
         });
         let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(hyper_util::rt::TokioTimer::new())
+            .timer(TokioTimer::new())
             // A client that is gone or takes nothing does not answer either.
-            .keep_alive_interval(limits::IDLE_DEADLINE / 2)
-            .keep_alive_timeout(limits::WRITE_STALL)
+            .keep_alive_interval(deadlines.idle / 2)
+            .keep_alive_timeout(deadlines.write_stall)
             .max_concurrent_streams(limits::STREAMS_MAX)
             .max_header_list_size(u32::try_from(limits::HEAD_MAX_BYTES).unwrap_or(u32::MAX))
             .serve_connection(TokioIo::new(stream), service);
-        Ok(watcher.watch(connection).await?)
+        let leave = async {
+            tokio::select! {
+                () = told(stop) => {}
+                () = pulse.is_still(deadlines.head, deadlines.idle) => {}
+            }
+        };
+        until_left(connection, leave, deadlines.write_stall).await
     }
 
     /// One request to its response, logged.
     async fn respond(
         &self,
         request: hyper::Request<Incoming>,
-        peer: SocketAddr,
+        Visitor { peer, place }: &Visitor,
         is_sound: bool,
     ) -> hyper::Response<Full<Bytes>> {
         let began = Instant::now();
         let n = self.requests.fetch_add(1, Ordering::Relaxed);
         let id = format!("{:08x}-{n}", self.start);
         let (head, body) = request.into_parts();
-        let admitted = if is_sound {
-            gate::admit(&head)
-        } else {
+        let admitted = if !is_sound {
             Err(Rejected::Framing)
+        } else if place.is_crowded() {
+            Err(Rejected::Crowded)
+        } else {
+            gate::admit(&head)
         };
         let waits_for_us = head.headers.contains_key(header::EXPECT);
         let asking = self.door.cors.asking(&head.method, &head.headers);
         let client = self.door.proxies.client(peer.ip(), &head.headers);
         let (method, path) = (head.method.clone(), head.uri.path().to_owned());
-        let request = Request::new(head, body, id.clone(), client);
+        let request = Request::new(head, body, id.clone(), client, self.door.deadlines);
         let leftover = request.leftover();
         let reply = match admitted {
             Ok(()) => self.answer(request).await,
@@ -247,7 +273,9 @@ impl<H: Handle> Server<H> {
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let status = reply.status.as_u16();
         tracing::info!(id, %client, %method, path, status, micros, "request");
-        self.door.cors.tell(asking, reply).into_response(&id)
+        let mut reply = self.door.cors.tell(asking, reply);
+        reply.body = place.count(reply.body);
+        reply.into_response(&id)
     }
 
     async fn answer(&self, request: Request) -> Reply {

@@ -9,13 +9,21 @@ use tokio::sync::oneshot;
 use super::accept;
 use super::{Door, Found, Handle, Method, Rejected, Reply, Request, Router, StatusCode, serve};
 
-/// Echoes bodies up to 8 bytes; panics when asked to.
+/// Echoes bodies up to 8 bytes, of long ones their length; panics when asked to, and says much.
 struct Echo;
+
+const LONG: usize = 1 << 20;
+/// More than sockets take on their own.
+pub const MUCH: usize = 32 << 20;
 
 impl Handle for Echo {
     async fn handle(&self, mut request: Request) -> Reply {
         assert_ne!(request.path, "/panic", "as asked");
-        match request.body(8).await {
+        if request.path == "/much" {
+            return Reply::new(StatusCode::OK, "text/plain", vec![b'x'; MUCH]);
+        }
+        let max_bytes = if request.path == "/long" { LONG } else { 8 };
+        match request.body(max_bytes).await {
             Ok(body) => Reply::new(StatusCode::OK, "text/plain", body),
             Err(error) => Reply::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -35,6 +43,10 @@ impl Handle for Echo {
 }
 
 fn with_server(test: impl FnOnce(SocketAddr) + Send + 'static) {
+    with_door(Door::default(), test);
+}
+
+pub fn with_door(door: Door, test: impl FnOnce(SocketAddr) + Send + 'static) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -44,7 +56,7 @@ fn with_server(test: impl FnOnce(SocketAddr) + Send + 'static) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(serve(listener, Door::default(), Echo, async {
+        let server = tokio::spawn(serve(listener, door, Echo, async {
             let _ = stopped.await;
         }));
         tokio::task::spawn_blocking(move || test(address))

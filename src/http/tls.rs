@@ -13,8 +13,6 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-use super::limits;
-
 pub const HTTP_2: &[u8] = b"h2";
 const HTTP_1: &[u8] = b"http/1.1";
 
@@ -55,8 +53,7 @@ impl Tls {
 
     pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let acceptor = TlsAcceptor::from(self.config.load_full());
-        let handshake = tokio::time::timeout(limits::HANDSHAKE_DEADLINE, acceptor.accept(stream));
-        handshake.await?
+        acceptor.accept(stream).await
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::limits;
+use super::limits::Deadlines;
 
 /// What a connection is at, told by those who know: the service and the socket.
 #[derive(Debug, Default)]
@@ -67,6 +67,7 @@ impl Phase {
 pub struct Watch<S> {
     stream: S,
     phase: Arc<Phase>,
+    deadlines: Deadlines,
     head: Head,
     /// What is still to come of the body behind it.
     body_left: u64,
@@ -80,19 +81,20 @@ pub struct Watch<S> {
 #[derive(Debug)]
 enum Head {
     Nothing,
-    Some(Vec<u8>),
+    Some(HeadSoFar),
     All,
 }
 
 impl<S> Watch<S> {
-    pub fn new(stream: S) -> (Self, Arc<Phase>) {
+    pub fn new(stream: S, deadlines: Deadlines) -> (Self, Arc<Phase>) {
         let phase = Arc::<Phase>::default();
         let watch = Self {
             stream,
             phase: Arc::clone(&phase),
+            deadlines,
             head: Head::Nothing,
             body_left: 0,
-            reading: Box::pin(sleep_until(after(limits::HEAD_DEADLINE))),
+            reading: Box::pin(sleep_until(after(deadlines.head))),
             writing: None,
         };
         (watch, phase)
@@ -103,16 +105,15 @@ impl<S> Watch<S> {
         let mut head = match std::mem::replace(&mut self.head, Head::All) {
             Head::All => return self.follow(came.len()),
             Head::Nothing => {
-                self.reading.as_mut().reset(after(limits::HEAD_DEADLINE));
-                Vec::new()
+                self.reading.as_mut().reset(after(self.deadlines.head));
+                HeadSoFar::default()
             }
             Head::Some(head) => head,
         };
-        head.extend_from_slice(came);
-        match judge(&head) {
+        match head.take(came) {
             Verdict::Incomplete => self.head = Head::Some(head),
             Verdict::Unsound => self.phase.is_last.store(true, Ordering::SeqCst),
-            Verdict::Sound { head_len, body } => {
+            Verdict::Sound { behind, body } => {
                 let is_sound = !self.phase.is_last();
                 self.phase.is_sound.store(is_sound, Ordering::SeqCst);
                 match body {
@@ -120,7 +121,7 @@ impl<S> Watch<S> {
                     // Its end is not looked for, so nothing may come behind it.
                     BodyForm::Chunks => self.phase.is_last.store(true, Ordering::SeqCst),
                 }
-                self.follow(head.len() - head_len);
+                self.follow(behind);
             }
         }
     }
@@ -144,9 +145,10 @@ impl<S> Watch<S> {
             self.writing = None;
             return polled;
         }
+        let patience = self.deadlines.write_stall;
         let stall = self
             .writing
-            .get_or_insert_with(|| Box::pin(sleep_until(after(limits::WRITE_STALL))));
+            .get_or_insert_with(|| Box::pin(sleep_until(after(patience))));
         ready!(stall.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -216,7 +218,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watch<S> {
         if self.phase.is_sent() {
             self.head = Head::Nothing;
             self.body_left = 0;
-            self.reading.as_mut().reset(after(limits::IDLE_DEADLINE));
+            let idle = after(self.deadlines.idle);
+            self.reading.as_mut().reset(idle);
             // hyper may not read again before something comes: only this wakes it when nothing does.
             if self.reading.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -234,8 +237,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watch<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Incomplete,
+    /// So many bytes came behind its end.
     Sound {
-        head_len: usize,
+        behind: usize,
         body: BodyForm,
     },
     /// A line that ends in a bare LF, or a length that is said twice or beside chunks: two
@@ -249,45 +253,67 @@ enum BodyForm {
     Chunks,
 }
 
-/// Judges a head by what hyper would mend: RFC 9112, sections 2.2 and 6.3.
-fn judge(head: &[u8]) -> Verdict {
-    let (mut lengths, mut codings) = (0, 0);
-    let (mut head_len, mut length) = (0, 0);
-    let mut has_begun = false;
-    let mut is_bare = false;
-    for line in head.split_inclusive(|byte| *byte == b'\n') {
-        let Some(line) = line.strip_suffix(b"\n") else {
-            return Verdict::Incomplete;
-        };
-        head_len += line.len() + 1;
-        let text = line.strip_suffix(b"\r").unwrap_or(line);
-        is_bare |= text.len() == line.len();
+/// A head as it comes, judged by what hyper would mend: RFC 9112, sections 2.2 and 6.3.
+#[derive(Debug, Default)]
+struct HeadSoFar {
+    /// What came of the line whose end did not.
+    line: Vec<u8>,
+    has_begun: bool,
+    is_bare: bool,
+    lengths: u32,
+    codings: u32,
+    length: u64,
+}
+
+impl HeadSoFar {
+    /// Takes what came, and judges the head once its end is there.
+    fn take(&mut self, mut came: &[u8]) -> Verdict {
+        while let Some(end) = came.iter().position(|byte| *byte == b'\n') {
+            let (line, rest) = came.split_at(end + 1);
+            came = rest;
+            self.line.extend_from_slice(line);
+            let line = std::mem::take(&mut self.line);
+            if let Some(body) = self.end_line(&line) {
+                let is_clear = !self.is_bare && self.lengths + self.codings <= 1;
+                let behind = came.len();
+                return if is_clear {
+                    Verdict::Sound { behind, body }
+                } else {
+                    Verdict::Unsound
+                };
+            }
+        }
+        self.line.extend_from_slice(came);
+        Verdict::Incomplete
+    }
+
+    /// Looks at a whole line. Its body's form, if the head ends with it.
+    fn end_line(&mut self, line: &[u8]) -> Option<BodyForm> {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let text = text.strip_suffix(b"\r").unwrap_or_else(|| {
+            self.is_bare = true;
+            text
+        });
         if text.is_empty() {
-            if !has_begun {
-                continue; // Lines before a head are passed over.
-            }
-            if is_bare || lengths + codings > 1 {
-                return Verdict::Unsound;
-            }
-            let body = if codings > 0 {
+            let body = if self.codings > 0 {
                 BodyForm::Chunks
             } else {
-                BodyForm::Bytes(length)
+                BodyForm::Bytes(self.length)
             };
-            return Verdict::Sound { head_len, body };
+            return self.has_begun.then_some(body); // Lines before a head are passed over.
         }
-        has_begun = true;
+        self.has_begun = true;
         let mut parts = text.splitn(2, |byte| *byte == b':');
         let name = parts.next().unwrap_or_default();
         if name.eq_ignore_ascii_case(b"content-length") {
-            lengths += 1;
+            self.lengths += 1;
             // What is no number hyper refuses.
             let value = std::str::from_utf8(parts.next().unwrap_or_default());
-            length = value.map_or(0, |value| value.trim().parse().unwrap_or(0));
+            self.length = value.map_or(0, |value| value.trim().parse().unwrap_or(0));
         }
-        codings += u32::from(name.eq_ignore_ascii_case(b"transfer-encoding"));
+        self.codings += u32::from(name.eq_ignore_ascii_case(b"transfer-encoding"));
+        None
     }
-    Verdict::Incomplete
 }
 
 #[cfg(test)]
@@ -300,7 +326,7 @@ mod tests {
 
     fn watched() -> (DuplexStream, Watch<DuplexStream>, Arc<Phase>) {
         let (client, server) = duplex(1_024);
-        let (watch, phase) = Watch::new(server);
+        let (watch, phase) = Watch::new(server, Deadlines::default());
         (client, watch, phase)
     }
 
@@ -400,13 +426,48 @@ mod tests {
         reader.await.expect("it took its time");
     }
 
+    /// What is said of a head that comes in pieces of so many bytes.
+    fn judged(head: &str, piece: usize) -> Verdict {
+        let mut so_far = HeadSoFar::default();
+        let mut rest = head.as_bytes();
+        while !rest.is_empty() {
+            let (came, later) = rest.split_at(piece.min(rest.len()));
+            rest = later;
+            match so_far.take(came) {
+                Verdict::Incomplete => {}
+                Verdict::Unsound => return Verdict::Unsound,
+                Verdict::Sound { behind, body } => {
+                    let behind = behind + rest.len();
+                    return Verdict::Sound { behind, body };
+                }
+            }
+        }
+        Verdict::Incomplete
+    }
+
     #[test]
     fn a_head_whose_end_is_not_clear_is_unsound_however_it_comes() {
         let sound = [
-            "GET / HTTP/1.1\r\nHost: shop\r\n\r\n",
-            "\r\n\r\nGET / HTTP/1.1\r\nHost: shop\r\n\r\nand more",
-            "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nContent-Length: 5\r\n\r\n",
-            "POST / HTTP/1.1\r\nX-Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            (
+                "GET / HTTP/1.1\r\nHost: shop\r\n\r\n",
+                0,
+                BodyForm::Bytes(0),
+            ),
+            (
+                "\r\n\r\nGET / HTTP/1.1\r\nHost: shop\r\n\r\nand more",
+                8,
+                BodyForm::Bytes(0),
+            ),
+            (
+                "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nContent-Length: 5\r\n\r\n",
+                21,
+                BodyForm::Bytes(5),
+            ),
+            (
+                "POST / HTTP/1.1\r\nX-Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+                0,
+                BodyForm::Chunks,
+            ),
         ];
         let unsound = [
             "GET / HTTP/1.1\nHost: shop\n\n",
@@ -417,17 +478,21 @@ mod tests {
             "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
         ];
-        for head in sound {
-            let verdict = judge(head.as_bytes());
-            assert!(matches!(verdict, Verdict::Sound { .. }), "{head:?}");
+        for piece in [1, 2, 3, 7, 1_000] {
+            for (head, behind, body) in sound {
+                let said = judged(head, piece);
+                assert_eq!(said, Verdict::Sound { behind, body }, "{head:?} by {piece}");
+            }
+            for head in unsound {
+                assert_eq!(judged(head, piece), Verdict::Unsound, "{head:?} by {piece}");
+            }
+            for head in ["GET / HTTP/1.1\r\nHost: shop\r\n", "\r\n\r\n"] {
+                assert_eq!(
+                    judged(head, piece),
+                    Verdict::Incomplete,
+                    "{head:?} by {piece}"
+                );
+            }
         }
-        for head in unsound {
-            assert_eq!(judge(head.as_bytes()), Verdict::Unsound, "{head:?}");
-        }
-        assert_eq!(
-            judge(b"GET / HTTP/1.1\r\nHost: shop\r\n"),
-            Verdict::Incomplete
-        );
-        assert_eq!(judge(b"\r\n\r\n"), Verdict::Incomplete);
     }
 }

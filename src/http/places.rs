@@ -1,0 +1,253 @@
+//! Places: how many connections there are and how much is on its way to them, in all and by
+//! address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::limits;
+use super::proxies::network;
+
+/// How often somebody who runs the shop is told that connections are turned away.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
+/// Places for connections.
+pub struct Places {
+    free: Arc<Semaphore>,
+    per_address_max: Option<usize>,
+    /// Only those that somebody is connected from.
+    addresses: Mutex<HashMap<u64, Arc<Address>>>,
+    untaken_bytes: Arc<AtomicUsize>,
+    told: Mutex<Option<Instant>>,
+}
+
+/// A place that waits for its connection.
+pub type Free = OwnedSemaphorePermit;
+
+/// A connection's place.
+pub struct Place {
+    places: Arc<Places>,
+    key: u64,
+    address: Arc<Address>,
+    _taken: Free,
+}
+
+#[derive(Debug, Default)]
+struct Address {
+    connections: AtomicUsize,
+    untaken_bytes: Arc<AtomicUsize>,
+}
+
+impl Places {
+    /// `per_address_max` is `None` where addresses are not told apart.
+    pub fn new(per_address_max: Option<usize>) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(connections_max())),
+            per_address_max,
+            addresses: Mutex::default(),
+            untaken_bytes: Arc::default(),
+            told: Mutex::default(),
+        }
+    }
+
+    /// Waits until there is one.
+    pub async fn free(&self) -> Free {
+        let free = Arc::clone(&self.free).acquire_owned().await;
+        free.expect("the semaphore is never closed")
+    }
+
+    /// Takes a free place for a connection from there; `None` when there are too many already.
+    /// A proxy is connected to for many.
+    pub fn take(self: &Arc<Self>, free: Free, peer: IpAddr, is_proxy: bool) -> Option<Place> {
+        let key = network(peer);
+        let mut addresses = lock(&self.addresses);
+        let address = Arc::clone(addresses.entry(key).or_default());
+        let before = address.connections.load(Ordering::Relaxed);
+        if !is_proxy && self.per_address_max.is_some_and(|max| before >= max) {
+            drop(addresses);
+            self.tell(peer);
+            return None;
+        }
+        address.connections.store(before + 1, Ordering::Relaxed);
+        Some(Place {
+            places: Arc::clone(self),
+            key,
+            address,
+            _taken: free,
+        })
+    }
+
+    fn leave(&self, key: u64, address: &Address) {
+        let mut addresses = lock(&self.addresses);
+        if address.connections.fetch_sub(1, Ordering::Relaxed) == 1 {
+            addresses.remove(&key);
+        }
+    }
+
+    fn tell(&self, peer: IpAddr) {
+        let mut told = lock(&self.told);
+        if told.is_none_or(|told| told.elapsed() > TELL_EVERY) {
+            *told = Some(Instant::now());
+            tracing::warn!(
+                %peer,
+                "an address has all the connections that one may have, and more are closed: if a proxy of yours is there, name it with --trusted-proxy"
+            );
+        }
+    }
+}
+
+impl Place {
+    /// Whether so much waits to be taken that nothing should be added.
+    pub fn is_crowded(&self) -> bool {
+        let of_address = self.address.untaken_bytes.load(Ordering::Relaxed);
+        let of_all = self.places.untaken_bytes.load(Ordering::Relaxed);
+        of_all > limits::UNTAKEN_MAX_BYTES
+            || self.places.per_address_max.is_some()
+                && of_address > limits::UNTAKEN_PER_ADDRESS_MAX_BYTES
+    }
+
+    /// Counts a reply's body until it is taken.
+    pub fn count(&self, body: Bytes) -> Bytes {
+        if body.is_empty() {
+            return body;
+        }
+        let counts = [&self.address.untaken_bytes, &self.places.untaken_bytes].map(Arc::clone);
+        for count in &counts {
+            count.fetch_add(body.len(), Ordering::Relaxed);
+        }
+        Bytes::from_owner(Untaken { body, counts })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.leave(self.key, &self.address);
+    }
+}
+
+/// A body that is not taken yet.
+struct Untaken {
+    body: Bytes,
+    counts: [Arc<AtomicUsize>; 2],
+}
+
+impl AsRef<[u8]> for Untaken {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        for count in &self.counts {
+            count.fetch_sub(self.body.len(), Ordering::Relaxed);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As many connections as files may be open, which are as many as this process may ask for.
+fn connections_max() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    );
+    if let Err(error) = raised {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let places = files.saturating_sub(limits::OTHER_FILES).max(1);
+    let places = usize::try_from(places).unwrap_or(usize::MAX);
+    if places < limits::CONNECTIONS_MAX {
+        tracing::warn!(
+            places,
+            "the limit of open files leaves room for few connections; raise it with `ulimit -n`"
+        );
+    }
+    places.min(limits::CONNECTIONS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7));
+    const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 8));
+
+    fn places(per_address_max: Option<usize>) -> Arc<Places> {
+        Arc::new(Places::new(per_address_max))
+    }
+
+    async fn take(places: &Arc<Places>, peer: IpAddr) -> Option<Place> {
+        let free = places.free().await;
+        places.take(free, peer, false)
+    }
+
+    #[tokio::test]
+    async fn an_address_has_so_many_and_a_proxy_more_and_who_leaves_makes_room() {
+        let places = places(Some(2));
+        let first = take(&places, HOME).await.expect("room");
+        let second = take(&places, HOME).await.expect("room");
+        assert!(take(&places, HOME).await.is_none());
+        assert!(take(&places, AWAY).await.is_some());
+        let free = places.free().await;
+        assert!(places.take(free, HOME, true).is_some(), "a proxy");
+        drop(first);
+        let third = take(&places, HOME).await.expect("room again");
+        assert!(take(&places, HOME).await.is_none());
+        drop((second, third));
+        assert!(lock(&places.addresses).is_empty(), "nobody is remembered");
+        assert_eq!(places.free.available_permits(), connections_max());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_taken_crowds_its_address_and_much_of_it_everybody() {
+        let places = places(Some(9));
+        let home = take(&places, HOME).await.expect("room");
+        let home_too = take(&places, HOME).await.expect("room");
+        let away = take(&places, AWAY).await.expect("room");
+        let page = Bytes::from(vec![b'x'; limits::UNTAKEN_PER_ADDRESS_MAX_BYTES]);
+        let first = home.count(page.clone());
+        assert_eq!(first, page);
+        assert!(!home.is_crowded(), "just as much as may be");
+        let second = home_too.count(page.slice(..1));
+        assert!(home.is_crowded() && home_too.is_crowded() && !away.is_crowded());
+        drop(second);
+        assert!(!home.is_crowded());
+        let (all, each) = (
+            limits::UNTAKEN_MAX_BYTES,
+            limits::UNTAKEN_PER_ADDRESS_MAX_BYTES,
+        );
+        let many: Vec<_> = (1..all / each).map(|_| home.count(page.clone())).collect();
+        assert!(!away.is_crowded());
+        let one = away.count(page.slice(..1));
+        assert!(away.is_crowded());
+        drop((first, many, one));
+        assert!(!away.is_crowded() && !home.is_crowded());
+    }
+
+    #[tokio::test]
+    async fn addresses_are_not_told_apart_when_that_is_not_asked_for() {
+        let places = places(None);
+        let mut taken = Vec::new();
+        for _ in 0..=limits::CONNECTIONS_PER_ADDRESS_MAX {
+            taken.push(take(&places, HOME).await.expect("room"));
+        }
+        let page = Bytes::from(vec![b'x'; limits::UNTAKEN_PER_ADDRESS_MAX_BYTES + 1]);
+        let _untaken = taken[0].count(page);
+        assert!(!taken[0].is_crowded());
+    }
+}
