@@ -95,6 +95,15 @@ fn say_raw(shop: &Shop, who: &str, call: &str, body: impl Into<Vec<u8>>) -> Hear
     shop.ask(ask)
 }
 
+fn say_form(shop: &Shop, who: &str, call: &str, name: &str, text: &str) -> Heard {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    let body = form.append_pair(name, text).finish();
+    let ask = Ask::new(call).by(shop, who);
+    let mut ask = ask.header("Content-Type", "application/x-www-form-urlencoded");
+    ask.body = Some(body.into_bytes());
+    shop.ask(ask)
+}
+
 /// The calls that take JSON and the names of what they take, from the document.
 fn bodies(shop: &Shop) -> Vec<(String, Vec<String>)> {
     let document = shop.get("nobody", "/api/schema/?format=json");
@@ -126,11 +135,8 @@ fn no_body_breaks_on_a_naughty_string() {
     let strings = strings();
     for (call, names) in bodies(&shop) {
         // A password costs 30 ms whatever is in it.
-        let step = if names.iter().any(|name| name.contains("password")) {
-            20
-        } else {
-            3
-        };
+        let is_slow = names.iter().any(|name| name.contains("password"));
+        let step = if is_slow { 20 } else { 1 };
         let is_for_admins = [
             "/products/cr",
             "/products/d",
@@ -144,7 +150,7 @@ fn no_body_breaks_on_a_naughty_string() {
         } else {
             "ann"
         };
-        for text in strings.iter().step_by(step) {
+        for (number, text) in strings.iter().enumerate().step_by(step) {
             // A backup of a good name is a good backup; nobody shuts the account that asks.
             if call.contains("/backups/") && text.chars().any(char::is_alphanumeric) {
                 continue;
@@ -155,6 +161,14 @@ fn no_body_breaks_on_a_naughty_string() {
                 .collect();
             let heard = shop.say(who, &call, Value::Object(body));
             is_well_answered(&format!("{call} {text:?}"), &heard);
+            // Some in one field alone, in a form of a page.
+            let turn = number / step;
+            if turn % 3 > 0 {
+                continue;
+            }
+            let name = &names[turn / 3 % names.len()];
+            let heard = say_form(&shop, who, &call, name, text);
+            is_well_answered(&format!("{call} {name}={text:?}"), &heard);
         }
     }
 }
@@ -199,6 +213,53 @@ fn what_is_accepted_is_read_back_and_found() {
             "{text:?} is not found by itself"
         );
         shop.list("nobody", &suggest);
+    }
+}
+
+#[test]
+fn what_people_say_is_read_back_as_they_said_it() {
+    let shop = shop_to_be_naughty_in();
+    let comments = "/products/cr-comment/1/";
+    for text in strings() {
+        let said = text.trim();
+        let is_within = |longest: usize| said.chars().count() <= longest && !text.contains('\0');
+        // Whether it is taken, and if so is read back where it belongs.
+        let is_taken = |heard: &Heard, is_good: bool| {
+            is_well_answered(&text, heard);
+            assert_eq!(heard.status < 300, is_good, "{text:?}: {}", heard.text());
+            is_good
+        };
+        let heard = shop.say("ann", &format!("POST {comments}"), json!({"text": text}));
+        if is_taken(&heard, is_within(150) && !said.is_empty()) {
+            let id = &heard.json()["id"];
+            let all = shop.list("nobody", comments);
+            let kept = all.iter().find(|comment| comment["id"] == *id);
+            assert_eq!(kept.unwrap()["text"], said);
+        }
+        let update = "PATCH /auth/profile/update/";
+        let heard = shop.say("ann", update, json!({"first_name": text}));
+        if is_taken(&heard, is_within(150)) {
+            assert_eq!(shop.get("ann", "/auth/profile/")["first_name"], said);
+        }
+        let heard = shop.say("ann", update, json!({"phone": text}));
+        if is_taken(&heard, is_within(20)) {
+            let phone = if said.is_empty() {
+                Value::Null
+            } else {
+                json!(said)
+            };
+            assert_eq!(shop.get("ann", "/auth/profile/")["phone"], phone);
+        }
+        let create = "POST /products/create-category/";
+        let heard = shop.say("boss", create, json!({"name": text}));
+        is_well_answered(&text, &heard);
+        if heard.status == 201 {
+            assert!(is_within(30) && !said.is_empty(), "{text:?}");
+            let id = &heard.json()["id"];
+            let all = shop.list("nobody", "/products/categories/");
+            let kept = all.iter().find(|category| category["id"] == *id);
+            assert_eq!(kept.unwrap()["name"], said);
+        }
     }
 }
 
