@@ -12,7 +12,7 @@ use super::route::{Answer, Anyone, Body, Created, Ctx, Json, Nothing, User};
 use super::users::role_name;
 use super::wire::Moment;
 use crate::auth::password::Policy;
-use crate::auth::token::{self, Fault as TokenFault, Kind as TokenKind, Pair};
+use crate::auth::token::{self, Pair, TokenFault, TokenKind};
 use crate::shop::sessions::{self, Session};
 use crate::shop::users::{
     Account, Email, Names, Newcomer, Phone, ProfileEdit, ProfileRefusal, Role, Taken, Username,

@@ -10,9 +10,8 @@ use super::products::{NoProduct, ProductView};
 use super::route::{Answer, Body, Ctx, Json, NoContent, Nothing, User};
 use super::wire::Amount;
 use crate::http::StatusCode;
-use crate::shop::carts::{LINES_MAX, Refusal};
+use crate::shop::carts::{self, LINES_MAX, Refusal};
 use crate::shop::ids::ProductId;
-use crate::shop::money::Money;
 use crate::shop::products::QUANTITY_MAX;
 use crate::store::FilledCart;
 
@@ -35,12 +34,9 @@ pub struct CartLineView {
 
 impl From<FilledCart> for CartView {
     fn from(cart: FilledCart) -> Self {
-        let prices = cart.lines.iter().map(|(line, listed)| {
-            let price = listed.product.price.money();
-            price.times(line.quantity)
-        });
-        // 500 lines of 2^31 pieces at 10^10 cents fit many times over.
-        let total = Money::sum(prices).unwrap_or(Money::ZERO);
+        let lines = cart.lines.iter();
+        let total =
+            carts::total(lines.map(|(line, listed)| (listed.product.price.money(), line.quantity)));
         Self {
             id: cart.user.0,
             message: cart.lines.is_empty().then_some("Your cart is empty."),

@@ -13,7 +13,7 @@ use super::route::{
 };
 use super::wire::Moment;
 use crate::http::StatusCode;
-use crate::shop::comments::Refusal;
+use crate::shop::comments::{self, Refusal};
 use crate::shop::ids::{CommentId, ProductId};
 use crate::store::SignedComment;
 
@@ -75,11 +75,8 @@ impl Findable<User> for CommentId {
     const KNOWN: &'static [&'static Known] = &[&NOT_YOUR_COMMENT];
 
     fn find(self, ctx: &Ctx<User>) -> Result<(), Problem> {
-        match ctx.store.comment(self)? {
-            None => Err(Refusal::NotFound.problem()),
-            Some(comment) if comment.user != ctx.caller.id => Err(Refusal::NotYours.problem()),
-            Some(_) => Ok(()),
-        }
+        let own = comments::own(ctx.store.comment(self)?, ctx.caller.id);
+        own.map(|_| ()).map_err(Refusal::problem)
     }
 }
 

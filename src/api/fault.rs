@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::wire;
 use crate::auth::password::PasswordError;
-use crate::auth::token::{Fault as TokenFault, MintError};
+use crate::auth::token::{MintError, TokenFault};
 use crate::causes::causes;
 use crate::http::{HeaderName, HeaderValue, Rejected, Reply, StatusCode, header};
 use crate::rates::TooMany;

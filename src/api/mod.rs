@@ -31,7 +31,7 @@ use std::sync::Arc;
 pub use auth::taken_sentence;
 
 use crate::auth::password::Passwords;
-use crate::auth::token::{Kind, Tokens};
+use crate::auth::token::{TokenKind, Tokens};
 use crate::http::{
     Found, Handle, HeaderValue, Method, Rejected, Reply, Request, Router, StatusCode, accept,
     header,
@@ -224,10 +224,15 @@ impl Api {
         let (Some(token), None) = (words.next(), words.next()) else {
             return Err(Problem::new(&BAD_AUTHORIZATION_HEADER));
         };
-        if self.parts.tokens.read(token, Kind::Operator, now).is_ok() {
+        if self
+            .parts
+            .tokens
+            .read(token, TokenKind::Operator, now)
+            .is_ok()
+        {
             return Ok((None, true));
         }
-        let good = self.parts.tokens.read(token, Kind::Access, now)?;
+        let good = self.parts.tokens.read(token, TokenKind::Access, now)?;
         match self.parts.store.account(good.user)? {
             Some(account) if account.is_active => Ok((Some(account), false)),
             Some(_) => Err(Problem::new(&USER_INACTIVE)),

@@ -17,15 +17,18 @@ use crate::shop::orders::{
     AdvanceRefusal, CancelRefusal, Order, Refusal, Short, Status, TOTAL_MAX,
 };
 
-const STATUSES: [(&str, Status); 4] = [
-    ("new", Status::New),
-    ("paid", Status::Paid),
-    ("shipped", Status::Shipped),
-    ("cancelled", Status::Cancelled),
-];
+const STATUSES: [(&str, Status); 4] = {
+    use Status::{Cancelled, New, Paid, Shipped};
+    [
+        (status_name(New), New),
+        (status_name(Paid), Paid),
+        (status_name(Shipped), Shipped),
+        (status_name(Cancelled), Cancelled),
+    ]
+};
 
 /// The wire's word for a status.
-fn status_name(status: Status) -> &'static str {
+const fn status_name(status: Status) -> &'static str {
     match status {
         Status::New => "new",
         Status::Paid => "paid",

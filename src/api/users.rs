@@ -15,10 +15,13 @@ use crate::http::StatusCode;
 use crate::shop::ids::UserId;
 use crate::shop::users::{Account, LastAdmin, Role, StandingEdit};
 
-const ROLES: [(&str, Role); 2] = [("ordinary_user", Role::Customer), ("admin", Role::Admin)];
+const ROLES: [(&str, Role); 2] = [
+    (role_name(Role::Customer), Role::Customer),
+    (role_name(Role::Admin), Role::Admin),
+];
 
 /// The wire's word for a role.
-pub fn role_name(role: Role) -> &'static str {
+pub const fn role_name(role: Role) -> &'static str {
     match role {
         Role::Customer => "ordinary_user",
         Role::Admin => "admin",

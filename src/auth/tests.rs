@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::password::{Passwords, Policy, Weakness};
-use super::token::{ACCESS_S, EarlierKey, Fault, Keys, Kind, REFRESH_S, Tokens};
+use super::token::{ACCESS_S, EarlierKey, Keys, REFRESH_S, TokenFault, TokenKind, Tokens};
 use crate::shop::ids::UserId;
 use crate::shop::time::Timestamp;
 
@@ -43,31 +43,35 @@ fn claims(extra: &str) -> String {
 fn a_pair_is_good_for_its_purpose_and_its_time() {
     let tokens = under(KEY);
     let pair = tokens.mint_pair(UserId(7), NOW).expect("minted");
-    let access = |now| tokens.read(&pair.access, Kind::Access, now);
+    let access = |now| tokens.read(&pair.access, TokenKind::Access, now);
     assert_eq!(access(NOW).map(|good| good.user), Ok(UserId(7)));
     assert!(access(NOW.plus_s(ACCESS_S - 1)).is_ok());
-    assert_eq!(access(NOW.plus_s(ACCESS_S)), Err(Fault::Expired));
-    let refresh = |now| tokens.read(&pair.refresh, Kind::Refresh, now);
+    assert_eq!(access(NOW.plus_s(ACCESS_S)), Err(TokenFault::Expired));
+    let refresh = |now| tokens.read(&pair.refresh, TokenKind::Refresh, now);
     assert_eq!(
         refresh(NOW).map(|good| good.jti_hash),
         Ok(pair.refresh_hash)
     );
     assert!(refresh(NOW.plus_s(REFRESH_S - 1)).is_ok());
-    assert_eq!(refresh(NOW.plus_s(REFRESH_S)), Err(Fault::Expired));
+    assert_eq!(refresh(NOW.plus_s(REFRESH_S)), Err(TokenFault::Expired));
     assert_eq!(
-        tokens.read(&pair.refresh, Kind::Access, NOW),
-        Err(Fault::WrongKind)
+        tokens.read(&pair.refresh, TokenKind::Access, NOW),
+        Err(TokenFault::WrongKind)
     );
     assert_eq!(
-        tokens.read(&pair.access, Kind::Refresh, NOW),
-        Err(Fault::WrongKind)
+        tokens.read(&pair.access, TokenKind::Refresh, NOW),
+        Err(TokenFault::WrongKind)
     );
 }
 
 #[test]
 fn a_token_made_by_hand_with_our_key_reads_like_ours() {
     let tokens = under(KEY);
-    let read = |token: &str| tokens.read(token, Kind::Access, NOW).map(|good| good.user);
+    let read = |token: &str| {
+        tokens
+            .read(token, TokenKind::Access, NOW)
+            .map(|good| good.user)
+    };
     assert_eq!(read(&signed(HEADER, &claims(""), KEY)), Ok(UserId(7)));
     let as_number = claims("").replace(r#""7""#, "7");
     assert_eq!(read(&signed(HEADER, &as_number, KEY)), Ok(UserId(7)));
@@ -110,8 +114,8 @@ fn tokens_that_only_look_like_ours_are_refused() {
     ];
     for token in &bad {
         assert_eq!(
-            tokens.read(token, Kind::Access, NOW),
-            Err(Fault::Invalid),
+            tokens.read(token, TokenKind::Access, NOW),
+            Err(TokenFault::Invalid),
             "{token}"
         );
     }
@@ -131,22 +135,28 @@ fn an_earlier_key_verifies_until_its_time_and_never_for_an_operator() {
         }],
     });
     let read = |token: &str, kind, now| tokens.read(token, kind, now).map(|good| good.user);
-    assert_eq!(read(&pair.access, Kind::Access, NOW), Ok(UserId(7)));
-    assert_eq!(read(&pair.refresh, Kind::Refresh, NOW), Ok(UserId(7)));
-    assert_eq!(read(&operator, Kind::Operator, NOW), Err(Fault::Invalid));
+    assert_eq!(read(&pair.access, TokenKind::Access, NOW), Ok(UserId(7)));
+    assert_eq!(read(&pair.refresh, TokenKind::Refresh, NOW), Ok(UserId(7)));
+    assert_eq!(
+        read(&operator, TokenKind::Operator, NOW),
+        Err(TokenFault::Invalid)
+    );
     // Whoever got hold of it can make tokens that last longer, and is not heard.
     let late = before
         .mint_pair(UserId(7), until.plus_s(-1))
         .expect("minted");
     assert_eq!(
-        read(&late.access, Kind::Access, until.plus_s(-1)),
+        read(&late.access, TokenKind::Access, until.plus_s(-1)),
         Ok(UserId(7))
     );
-    assert_eq!(read(&late.access, Kind::Access, until), Err(Fault::Invalid));
+    assert_eq!(
+        read(&late.access, TokenKind::Access, until),
+        Err(TokenFault::Invalid)
+    );
     // What is minted now is not for the key before.
     let now = tokens.mint_pair(UserId(7), NOW).expect("minted");
-    let read = before.read(&now.access, Kind::Access, NOW);
-    assert_eq!(read, Err(Fault::Invalid));
+    let read = before.read(&now.access, TokenKind::Access, NOW);
+    assert_eq!(read, Err(TokenFault::Invalid));
 }
 
 /// Where the vectors contradict themselves: these two, called invalid, are the text of a valid

@@ -28,14 +28,14 @@ pub const KEY_BYTES: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum TokenKind {
     Access,
     Refresh,
     /// Made at the shop's folder by whoever can read its key, for a moment.
     Operator,
 }
 
-impl Kind {
+impl TokenKind {
     const fn lifetime_s(self) -> i64 {
         match self {
             Self::Access => ACCESS_S,
@@ -47,7 +47,7 @@ impl Kind {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Claims {
-    token_type: Kind,
+    token_type: TokenKind,
     exp: i64,
     iat: i64,
     jti: String,
@@ -57,7 +57,7 @@ struct Claims {
 
 /// Why a token is not good for what it was shown for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum TokenFault {
     Invalid,
     Expired,
     WrongKind,
@@ -157,21 +157,21 @@ impl Tokens {
     pub fn mint_pair(&self, user: UserId, now: Timestamp) -> Result<Pair, MintError> {
         let refresh_jti = new_jti()?;
         Ok(Pair {
-            access: self.mint(Kind::Access, user, new_jti()?, now)?,
+            access: self.mint(TokenKind::Access, user, new_jti()?, now)?,
             refresh_hash: Sha256::digest(&refresh_jti).into(),
-            refresh: self.mint(Kind::Refresh, user, refresh_jti, now)?,
+            refresh: self.mint(TokenKind::Refresh, user, refresh_jti, now)?,
             refresh_expires_at: now.plus_s(REFRESH_S),
         })
     }
 
     /// A token for whoever holds the key itself.
     pub fn mint_operator(&self, now: Timestamp) -> Result<String, MintError> {
-        self.mint(Kind::Operator, UserId(0), new_jti()?, now)
+        self.mint(TokenKind::Operator, UserId(0), new_jti()?, now)
     }
 
     fn mint(
         &self,
-        token_type: Kind,
+        token_type: TokenKind,
         user: UserId,
         jti: String,
         now: Timestamp,
@@ -189,23 +189,23 @@ impl Tokens {
     }
 
     /// Reads a token shown as one of this kind.
-    pub fn read(&self, token: &str, kind: Kind, now: Timestamp) -> Result<Good, Fault> {
+    pub fn read(&self, token: &str, kind: TokenKind, now: Timestamp) -> Result<Good, TokenFault> {
         if token.len() > TOKEN_MAX_BYTES {
-            return Err(Fault::Invalid);
+            return Err(TokenFault::Invalid);
         }
         let mut keys = self.keys(kind, now);
         let claims = keys
             .find_map(|key| self.claims(token, key))
-            .ok_or(Fault::Invalid)?;
+            .ok_or(TokenFault::Invalid)?;
         let lifetime_s = claims.exp.saturating_sub(claims.iat);
         if lifetime_s > claims.token_type.lifetime_s() || claims.iat > now.seconds() + LEEWAY_S {
-            return Err(Fault::Invalid); // We made none such.
+            return Err(TokenFault::Invalid); // We made none such.
         }
         if claims.exp <= now.seconds() {
-            return Err(Fault::Expired);
+            return Err(TokenFault::Expired);
         }
         if claims.token_type != kind {
-            return Err(Fault::WrongKind);
+            return Err(TokenFault::WrongKind);
         }
         Ok(Good {
             user: UserId(claims.user_id),
@@ -214,10 +214,10 @@ impl Tokens {
     }
 
     /// The keys under which a token of this kind may be signed; the token has no say in it.
-    fn keys(&self, kind: Kind, now: Timestamp) -> impl Iterator<Item = &ReadingKey> {
+    fn keys(&self, kind: TokenKind, now: Timestamp) -> impl Iterator<Item = &ReadingKey> {
         let earlier = self.earlier.iter().filter_map(move |(key, until)| {
             // Who holds the folder has the key of today.
-            (kind != Kind::Operator && now < *until).then_some(key)
+            (kind != TokenKind::Operator && now < *until).then_some(key)
         });
         std::iter::once(&self.signing).chain(earlier)
     }

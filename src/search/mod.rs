@@ -14,6 +14,8 @@ mod vocabulary;
 mod words;
 
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod tests;
 
 use std::io;

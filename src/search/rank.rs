@@ -14,7 +14,7 @@ use tantivy::fieldnorm::FieldNormReader;
 
 use super::part::{Doc, FIELDS, Field, Part};
 use super::synonyms::Synonyms;
-use super::vocabulary::{Place as WordPlace, Term};
+use super::vocabulary::{Term, WordPlace};
 use super::words;
 use crate::shop::ids::CategoryId;
 use crate::shop::products::{Filter, Ordering};

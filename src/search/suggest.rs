@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::vocabulary::Place as WordPlace;
+use super::vocabulary::WordPlace;
 use super::{Search, SearchError, words};
 use crate::shop::products::Filter;
 use crate::store::{PageAsk, Place};

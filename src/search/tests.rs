@@ -1,5 +1,4 @@
 //! The search held against a plain scan, and the index that follows against one built from nothing.
-#![expect(clippy::print_stdout, reason = "the counts are what a run is for")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::disk::{DiskIndex, Unusable};
 use super::{FOLDER, Search, words};
 use crate::shop::ids::ProductId;
 use crate::shop::money::Money;
@@ -45,12 +43,12 @@ const HARD: [(&str, &str); 14] = [
     ),
 ];
 
-struct Shop {
-    search: Search,
-    store: Store,
+pub struct Shop {
+    pub search: Search,
+    pub store: Store,
     texts: Vec<(String, String)>,
-    folder: Folder,
-    dir: tempfile::TempDir,
+    pub folder: Folder,
+    pub dir: tempfile::TempDir,
 }
 
 fn row(title: &str, description: &str) -> ImportRow {
@@ -63,7 +61,7 @@ fn row(title: &str, description: &str) -> ImportRow {
     ImportRow::Offer(draft, CategoryName::parse("Things").expect("short"))
 }
 
-fn run<T>(work: impl Future<Output = T>) -> T {
+pub fn run<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
@@ -74,7 +72,7 @@ fn write(store: &Store, rows: Vec<ImportRow>) {
     run(store.import(rows, NOW)).expect("written");
 }
 
-fn open_search(dir: &Path, store: &Store) -> Search {
+pub fn open_search(dir: &Path, store: &Store) -> Search {
     let search = Search::open(dir, store.clone()).expect("opened");
     let until = Instant::now() + Duration::from_mins(1);
     while !search.is_ready() {
@@ -84,7 +82,7 @@ fn open_search(dir: &Path, store: &Store) -> Search {
     search
 }
 
-fn shop(texts: Vec<(String, String)>) -> Shop {
+pub fn shop(texts: Vec<(String, String)>) -> Shop {
     let dir = tempfile::tempdir().expect("a folder");
     let folder = Folder::hold(dir.path()).expect("held");
     let store = Store::open(&folder, 16 << 20, 0).expect("open");
@@ -106,7 +104,7 @@ fn shop(texts: Vec<(String, String)>) -> Shop {
 }
 
 /// The project's catalogue, or the real one where it is at hand, and the hard texts.
-fn catalogue(most: usize) -> Vec<(String, String)> {
+pub fn catalogue(most: usize) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let ours = fs::read_to_string(root.join("data/catalogue.jsonl")).expect("there");
     let contoso = fs::read_to_string(root.join("../shared/data/retail_demo_store.jsonl"));
@@ -143,7 +141,7 @@ impl Shop {
     }
 
     /// The titles found, best first.
-    fn titles(&self, text: &str) -> Vec<&str> {
+    pub fn titles(&self, text: &str) -> Vec<&str> {
         let found = self.find(text);
         let title = |id: u64| {
             self.texts[usize::try_from(id - 1).expect("small")]
@@ -154,7 +152,7 @@ impl Shop {
     }
 }
 
-fn small(rows: &[(&str, &str)]) -> Shop {
+pub fn small(rows: &[(&str, &str)]) -> Shop {
     let owned =
         |(title, description): &(&str, &str)| ((*title).to_owned(), (*description).to_owned());
     shop(rows.iter().map(owned).collect())
@@ -358,7 +356,7 @@ fn a_write_is_found_by_the_search_after_it_and_a_delete_gone() {
 }
 
 /// Every product with its score's place, for a few queries.
-fn answers(search: &Search) -> Vec<Vec<u64>> {
+pub fn answers(search: &Search) -> Vec<Vec<u64>> {
     let queries = [
         "smartwatch",
         "phone",
@@ -556,140 +554,6 @@ fn phrases_mean_what_their_synonyms_mean() {
         assert_eq!(found, wifi, "{query}");
     }
     shop.search.close();
-}
-
-#[test]
-fn a_damaged_or_foreign_index_is_built_anew() {
-    let shop = shop(catalogue(100));
-    let before = answers(&shop.search);
-    shop.search.close();
-    let index = shop.dir.path().join(FOLDER);
-    let mut files: Vec<_> = fs::read_dir(&index)
-        .expect("there")
-        .map(|file| file.expect("read").path())
-        .collect();
-    files.sort();
-    files.retain(|file| {
-        !file.ends_with(".lock") && fs::metadata(file).is_ok_and(|file| file.len() > 64)
-    });
-    assert!(files.len() > 4, "{files:?}");
-    for file in files {
-        let Ok(mut bytes) = fs::read(&file) else {
-            continue;
-        };
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 0x10;
-        fs::write(&file, bytes).expect("written");
-        let search = open_search(shop.dir.path(), &shop.store);
-        assert_eq!(answers(&search), before, "{}", file.display());
-        search.close();
-    }
-    // Another store's index, left in the folder.
-    let other = small(&[("Something else", "")]);
-    other.search.close();
-    fs::remove_dir_all(&index).expect("removed");
-    fs::rename(other.dir.path().join(FOLDER), &index).expect("moved");
-    let search = open_search(shop.dir.path(), &shop.store);
-    assert_eq!(answers(&search), before);
-    search.close();
-    drop(shop.folder);
-}
-
-/// tantivy's lists of files and segments have no checksums.
-#[test]
-fn what_the_lists_of_the_index_forget_is_missed() {
-    let shop = shop(catalogue(100));
-    assert!(run(shop.store.withdraw(ProductId(7))).expect("withdrawn"));
-    let before = answers(&shop.search);
-    shop.search.close();
-    let index = shop.dir.path().join(FOLDER);
-    let named = |ending: &str| {
-        let names = fs::read_dir(&index).expect("there");
-        let mut names = names.map(|file| file.expect("read").file_name().into_string());
-        names.find_map(|name| name.ok().filter(|name| name.ends_with(ending)))
-    };
-    let rewrite = |name: &str, from: &str, to: &str| {
-        let text = fs::read_to_string(index.join(name)).expect("read");
-        assert!(text.contains(from), "{name}: {text}");
-        fs::write(index.join(name), text.replacen(from, to, 1)).expect("written");
-    };
-
-    assert!(named(".del").is_some(), "a deletion is noted by itself");
-    rewrite("meta.json", "\"deletes\"", "\"delates\"");
-    let search = open_search(shop.dir.path(), &shop.store);
-    assert_eq!(answers(&search), before, "a deletion was forgotten");
-    search.close();
-
-    let columns = named(".fast").expect("there");
-    rewrite(".managed.json", &columns, &columns.replacen('.', "(", 1));
-    let mut bytes = fs::read(index.join(&columns)).expect("read");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0x10;
-    fs::write(index.join(&columns), bytes).expect("written");
-    let store = shop.store.identity().expect("read");
-    let opened = DiskIndex::open(&index, store).map(|(_, progress)| progress);
-    assert!(
-        matches!(opened, Err(Unusable::Damaged(ref file)) if *file == columns),
-        "{opened:?}"
-    );
-    let search = open_search(shop.dir.path(), &shop.store);
-    assert_eq!(answers(&search), before, "a file was forgotten");
-    search.close();
-    drop(shop.folder);
-}
-
-/// Random harm to the index's files: it is built anew, or answers as before.
-///
-/// `INDEX_DAMAGES=2000 cargo test index_damage` harms that often.
-#[test]
-fn index_damage_changes_no_answer() {
-    let damages = std::env::var("INDEX_DAMAGES").ok();
-    let damages: usize = damages.and_then(|asked| asked.parse().ok()).unwrap_or(60);
-    let seed = getrandom::u64().expect("random") >> 16;
-    let mut random = seed;
-    let mut below = |bound: usize| {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(random >> 33).expect("small") % bound
-    };
-    let shop = shop(catalogue(60));
-    let before = answers(&shop.search);
-    shop.search.close();
-    let index = shop.dir.path().join(FOLDER);
-    for number in 0..damages {
-        let entries = fs::read_dir(&index)
-            .expect("there")
-            .map(|file| file.expect("read").path());
-        let mut files: Vec<_> = entries
-            .filter(|file| fs::metadata(file).is_ok_and(|file| file.len() > 0))
-            .collect();
-        files.sort();
-        let file = &files[below(files.len())];
-        let mut bytes = fs::read(file).expect("read");
-        match below(4) {
-            0 | 1 => {
-                let at = below(bytes.len());
-                bytes[at] ^= 1 << below(8);
-            }
-            2 => bytes.truncate(below(bytes.len())),
-            _ => {
-                let at = below(bytes.len());
-                let end = bytes.len().min(at + 512);
-                bytes[at..end].fill(0);
-            }
-        }
-        fs::write(file, bytes).expect("written");
-        let search = open_search(shop.dir.path(), &shop.store);
-        assert_eq!(
-            answers(&search),
-            before,
-            "seed {seed}, number {number}, {}",
-            file.display()
-        );
-        search.close();
-    }
-    println!("{damages} index damages, seed {seed}: 0 other answers");
 }
 
 #[test]

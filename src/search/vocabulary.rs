@@ -25,7 +25,7 @@ pub struct Vocabulary {
 
 /// How a word contains another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum WordPlace {
     Whole,
     Beginning,
     End,
@@ -90,7 +90,7 @@ impl Vocabulary {
     }
 
     /// Every word that contains the needle, once.
-    pub fn containing(&self, needle: &str, mut each: impl FnMut(Term, Place)) {
+    pub fn containing(&self, needle: &str, mut each: impl FnMut(Term, WordPlace)) {
         let finder = Finder::new(needle);
         let text = self.text.as_bytes();
         let mut from = 0;
@@ -106,11 +106,11 @@ impl Vocabulary {
                 .get(start..end)
                 .is_some_and(|word| word.ends_with(needle.as_bytes()));
             let place = match (begins, ends) {
-                _ if is_whole => Place::Whole,
-                (true, true) => Place::BothEnds,
-                (true, false) => Place::Beginning,
-                (false, true) => Place::End,
-                (false, false) => Place::Inside,
+                _ if is_whole => WordPlace::Whole,
+                (true, true) => WordPlace::BothEnds,
+                (true, false) => WordPlace::Beginning,
+                (false, true) => WordPlace::End,
+                (false, false) => WordPlace::Inside,
             };
             each(offset(term), place);
             from = end;

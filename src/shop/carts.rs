@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{CartLineId, ProductId};
+use super::money::Money;
 use super::products::QUANTITY_MAX;
 
 /// Distinct products in a cart; bounds an order's row and its work.
@@ -67,6 +68,15 @@ pub fn set(mut cart: Cart, product: ProductId, quantity: u32) -> Result<Cart, Re
     let line = cart.lines.iter_mut().find(|line| line.product == product);
     line.ok_or(Refusal::NotInCart)?.quantity = quantity;
     Ok(cart)
+}
+
+/// What it costs: the prices and quantities of its lines.
+pub fn total(lines: impl IntoIterator<Item = (Money, u32)>) -> Money {
+    let prices = lines
+        .into_iter()
+        .map(|(price, quantity)| price.times(quantity));
+    // 500 lines of 2^31 pieces at 10^10 cents fit many times over.
+    Money::sum(prices).unwrap_or(Money::ZERO)
 }
 
 pub fn remove(mut cart: Cart, product: ProductId) -> Result<Cart, Refusal> {

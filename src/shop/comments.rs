@@ -28,17 +28,24 @@ pub fn text(text: &str) -> Result<String, TextError> {
     text::line(text, TEXT_MAX)
 }
 
-/// Only its author changes a comment; an edit that names no text still counts as one.
+/// Only its author changes a comment.
+pub fn own(comment: Option<Comment>, user: UserId) -> Result<Comment, Refusal> {
+    let comment = comment.ok_or(Refusal::NotFound)?;
+    if comment.user == user {
+        Ok(comment)
+    } else {
+        Err(Refusal::NotYours)
+    }
+}
+
+/// An edit that names no text still counts as one.
 pub fn edit(
     comment: Option<Comment>,
     user: UserId,
     text: Option<String>,
     now: Timestamp,
 ) -> Result<Comment, Refusal> {
-    let comment = comment.ok_or(Refusal::NotFound)?;
-    if comment.user != user {
-        return Err(Refusal::NotYours);
-    }
+    let comment = own(comment, user)?;
     Ok(Comment {
         text: text.unwrap_or(comment.text),
         updated_at: now,
