@@ -19,6 +19,9 @@ const FORMATS: [ImageFormat; 3] = [ImageFormat::Png, ImageFormat::Jpeg, ImageFor
 /// What a hostile file of 5 MiB may add to the process: itself as it comes and as it is kept, what is
 /// looked at of it, and the allocator's slack. An honest photo of 40 megapixels may take ten times that.
 const GROWTH_MAX_KIB: u64 = 64 << 10;
+/// What the process may take at most while it decodes one that is as large as a photo may be.
+const LARGEST_MAX_KIB: u64 = 1 << 20;
+const LARGEST_ANSWER_MAX: Duration = Duration::from_mins(1);
 /// Far above what a bomb takes on a busy machine, far below inflating without end.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
@@ -262,6 +265,51 @@ fn no_bomb_takes_more_than_its_share_of_memory_or_time() {
         assert!(grown < GROWTH_MAX_KIB, "{what}: {grown} KiB more");
     }
     give(&shop, "a photo after", &picture(60, 40, ImageFormat::Png));
+}
+
+/// Pictures of as many pixels as a photo may have, a thousand to one.
+fn largest() -> Vec<(&'static str, Vec<u8>)> {
+    let deep = |width: u32, height: u32| {
+        let sizes = [width.to_be_bytes(), height.to_be_bytes()].concat();
+        chunk(*b"IHDR", &[&sizes[..], &[16, 6, 0, 0, 0]].concat())
+    };
+    let rows = |row: usize, count: usize| chunk(*b"IDAT", &packed((row + 1) * count));
+    vec![
+        (
+            "40 megapixels of grey",
+            png(&[header(8_000, 5_000), rows(8_000, 5_000)]),
+        ),
+        (
+            "40 megapixels of four channels of 16 bits",
+            png(&[deep(8_000, 5_000), rows(8_000 * 8, 5_000)]),
+        ),
+        (
+            "40 megapixels in few rows",
+            png(&[header(400_000, 100), rows(400_000, 100)]),
+        ),
+        (
+            "40 megapixels in one column",
+            png(&[header(1, 40_000_000), rows(1, 40_000_000)]),
+        ),
+    ]
+}
+
+#[test]
+fn the_largest_pictures_take_what_the_decoder_may_and_no_more() {
+    let shop = Shop::open();
+    for (what, file) in largest() {
+        assert!(file.len() < 1 << 20, "{what}: {} bytes", file.len());
+        let asked = Instant::now();
+        let heard = send(&shop, "ann", multipart("photo", "me.png", &file));
+        let took = asked.elapsed();
+        assert!(took < LARGEST_ANSWER_MAX, "{what} took {took:?}");
+        assert_eq!(heard.status, 200, "{what}: {}", heard.text());
+        what_is_kept_is_our_own(&shop, what, &file, &heard);
+        let grown = peak_kib(&shop);
+        assert!(grown < LARGEST_MAX_KIB, "{what}: {grown} KiB");
+    }
+    let one_more = png(&[header(8_000, 5_001), chunk(*b"IDAT", b"")]);
+    assert_eq!(give(&shop, "a row more", &one_more).status, 400);
 }
 
 /// The most memory that the process ever held.
