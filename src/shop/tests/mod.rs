@@ -1,5 +1,6 @@
 //! The rules, asked by the thousand.
 
+mod goods;
 mod measures;
 mod orders;
 mod people;
