@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::NOW;
 use crate::shop::money::{Money, MoneyError};
+use crate::shop::time::{DAY_S, MINUTE_S, Timestamp};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
@@ -39,5 +41,82 @@ fn money_is_read_exactly() {
     }
     for long in ["1e99", "1e9999999999", &"9".repeat(31)] {
         assert!(cents(long).is_err(), "{long}");
+    }
+}
+
+#[test]
+fn money_has_at_most_thirty_digits_and_thirty_places_of_exponent() {
+    use MoneyError::{TooFine, TooLong};
+    let nines = |digits| "9".repeat(digits);
+    let cents = |text: &str| Money::parse(text).map(Money::cents);
+    for (text, expected) in [
+        (nines(30), Ok((10_i128.pow(30) - 1) * 100)),
+        (nines(31), Err(TooLong)),
+        (format!("{}.99", nines(28)), Ok(10_i128.pow(30) - 1)),
+        (format!("{}.99", nines(29)), Err(TooLong)),
+        ("1e30".into(), Ok(10_i128.pow(32))),
+        ("1e31".into(), Err(TooLong)),
+        ("1e-30".into(), Err(TooFine)),
+        ("1e-31".into(), Err(TooLong)),
+        ("0e-30".into(), Ok(0)),
+        ("0e-31".into(), Err(TooLong)),
+        (format!("{}e30", nines(30)), Err(TooLong)),
+    ] {
+        assert_eq!(cents(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn money_is_printed_with_two_decimals_and_a_sign_below_zero() {
+    for (cents, expected) in [
+        (0, "0.00"),
+        (1, "0.01"),
+        (-1, "-0.01"),
+        (10, "0.10"),
+        (99, "0.99"),
+        (100, "1.00"),
+        (-100, "-1.00"),
+        (123_456, "1234.56"),
+        (i128::MIN, "-1701411834604692317316873037158841057.28"),
+    ] {
+        assert_eq!(Money::from_cents(cents).to_string(), expected);
+    }
+}
+
+#[test]
+fn sums_and_products_of_money_are_exact_or_refused() {
+    let money = Money::from_cents;
+    let most = money(i128::MAX);
+    assert_eq!(money(250).plus(money(-50)), Some(money(200)));
+    assert_eq!(most.plus(money(1)), None);
+    assert_eq!(money(250).times(3), Some(money(750)));
+    assert_eq!(money(250).times(0), Some(Money::ZERO));
+    assert_eq!(most.times(2), None);
+    assert_eq!(Money::sum([]), Some(Money::ZERO));
+    assert_eq!(Money::sum([Some(money(1)), Some(money(2))]), Some(money(3)));
+    assert_eq!(Money::sum([Some(money(1)), None]), None);
+}
+
+#[test]
+fn a_day_has_its_minutes_and_a_minute_its_seconds() {
+    assert_eq!((MINUTE_S, DAY_S), (60, 86_400));
+    assert_eq!(NOW.plus_s(DAY_S).0 - NOW.0, 86_400_000_000);
+    assert_eq!(NOW.plus_s(-1).0, NOW.0 - 1_000_000);
+    assert_eq!(NOW.plus_s(i64::MAX), Timestamp(i64::MAX));
+}
+
+#[test]
+fn seconds_are_whole_and_count_down_before_1970() {
+    for (micros, seconds) in [
+        (0, 0),
+        (999_999, 0),
+        (1_000_000, 1),
+        (1_999_999, 1),
+        (-1, -1),
+        (-1_000_000, -1),
+        (-1_000_001, -2),
+        (NOW.0, 1_770_000_000),
+    ] {
+        assert_eq!(Timestamp(micros).seconds(), seconds, "{micros} us");
     }
 }
