@@ -208,3 +208,52 @@ fn a_cart_line_has_a_bound_and_a_cart_too() {
     let refusal = carts::add(Cart { lines }, ProductId(501), 1, CartLineId(501));
     assert_eq!(refusal, Err(carts::Refusal::Full));
 }
+
+/// A lamp, a sofa and a desk, by product.
+fn three_lines() -> Cart {
+    Cart {
+        lines: vec![line(1, 10, 1), line(2, 20, 2), line(3, 30, 3)],
+    }
+}
+
+#[test]
+fn setting_a_line_changes_that_line_and_zero_takes_it_out() {
+    let set = |product, quantity| {
+        let cart = carts::set(three_lines(), ProductId(product), quantity);
+        cart.map(|cart| cart.lines)
+    };
+    let (lamp, sofa, desk) = (line(1, 10, 1), line(2, 20, 2), line(3, 30, 3));
+    assert_eq!(set(20, 7), Ok(vec![lamp, line(2, 20, 7), desk]));
+    assert_eq!(set(20, 2), Ok(vec![lamp, sofa, desk]));
+    assert_eq!(set(20, 0), Ok(vec![lamp, desk]));
+    assert_eq!(set(40, 7), Err(carts::Refusal::NotInCart));
+    assert_eq!(set(40, 0), Err(carts::Refusal::NotInCart));
+}
+
+#[test]
+fn what_is_taken_out_of_a_cart_was_in_it_and_the_rest_stays() {
+    let remove = |product| {
+        let cart = carts::remove(three_lines(), ProductId(product));
+        cart.map(|cart| cart.lines)
+    };
+    let (lamp, sofa, desk) = (line(1, 10, 1), line(2, 20, 2), line(3, 30, 3));
+    assert_eq!(remove(10), Ok(vec![sofa, desk]));
+    assert_eq!(remove(30), Ok(vec![lamp, sofa]));
+    assert_eq!(remove(40), Err(carts::Refusal::NotInCart));
+    let empty = carts::remove(Cart::default(), ProductId(10));
+    assert_eq!(empty, Err(carts::Refusal::NotInCart));
+}
+
+#[test]
+fn a_line_and_a_cart_may_be_filled_to_the_brim() {
+    let cart = Cart {
+        lines: vec![line(1, 1, 2_147_483_646)],
+    };
+    let cart = carts::add(cart, ProductId(1), 1, CartLineId(2)).unwrap();
+    assert_eq!(cart.lines, [line(1, 1, 2_147_483_647)]);
+    let lines = (1..=499).map(|n| line(n, n, 1)).collect();
+    let cart = carts::add(Cart { lines }, ProductId(500), 1, CartLineId(500)).unwrap();
+    assert_eq!(cart.lines.len(), 500);
+    let cart = carts::add(cart, ProductId(500), 2, CartLineId(501)).unwrap();
+    assert_eq!(cart.lines.last(), Some(&line(500, 500, 3)));
+}
