@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use super::{ANN, NOW, product};
 use crate::shop::carts::{self, Cart};
 use crate::shop::ids::{CartLineId, OrderId, OrderLineId, ProductId, UserId};
+use crate::shop::money::Money;
 use crate::shop::orders::{self, Facts, Order, Refusal, Status, Stock};
-use crate::shop::products::Product;
+use crate::shop::products::{Product, QUANTITY_MAX};
 
 fn line(id: u64, product: u64, quantity: u32) -> carts::Line {
     carts::Line {
@@ -242,6 +243,19 @@ fn what_is_taken_out_of_a_cart_was_in_it_and_the_rest_stays() {
     assert_eq!(remove(40), Err(carts::Refusal::NotInCart));
     let empty = carts::remove(Cart::default(), ProductId(10));
     assert_eq!(empty, Err(carts::Refusal::NotInCart));
+}
+
+#[test]
+fn a_cart_costs_what_its_lines_cost_and_a_full_one_can_be_told() {
+    let costs = |lines: &[(i128, u32)]| {
+        let lines = lines.iter();
+        carts::total(lines.map(|(cents, quantity)| (Money::from_cents(*cents), *quantity)))
+    };
+    assert_eq!(costs(&[]), Money::ZERO);
+    assert_eq!(costs(&[(250, 2), (99, 3)]), Money::from_cents(797));
+    let dearest = (9_999_999_999, QUANTITY_MAX);
+    let all = 500 * 9_999_999_999 * i128::from(QUANTITY_MAX);
+    assert_eq!(costs(&[dearest; 500]), Money::from_cents(all));
 }
 
 #[test]
