@@ -171,11 +171,13 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     if is_done_once {
         refusals.extend([&KEY_MALFORMED, &KEY_REUSED]);
     }
+    let is_read = route.method == Method::GET;
     let parameters: Vec<Value> = path_params
         .into_iter()
         .map(path_parameter)
         .chain(query.into_iter().map(query_parameter))
         .chain(is_done_once.then(idempotency_key))
+        .chain(is_read.then(if_none_match))
         .collect();
     let security = match route.access {
         // A token may be shown, and then must be good.
@@ -201,10 +203,22 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         operation["requestBody"] = request_body(body);
     }
     let mut responses = Map::new();
-    if let Some(success) = success {
+    if let Some(mut success) = success {
+        if is_read {
+            success.headers.push(ETAG);
+        }
         responses.insert(
             success.status.as_str().to_owned(),
             success_response(success),
+        );
+    }
+    if is_read {
+        responses.insert(
+            StatusCode::NOT_MODIFIED.as_str().to_owned(),
+            json!({
+                "description": "What `If-None-Match` shows is what would be sent",
+                "headers": {(ETAG.0): text_header(ETAG.1)},
+            }),
         );
     }
     responses.extend(problem_responses(&refusals, refuses_fields));
@@ -249,6 +263,22 @@ fn idempotency_key() -> Value {
         "required": false,
         "description": "The same key again within 24 hours answers the same and does nothing more; the reply then has `Idempotent-Replayed: true`.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    })
+}
+
+/// What every reply to a read has.
+const ETAG: (&str, &str) = (
+    "ETag",
+    "What was sent, in short; shown again as `If-None-Match`.",
+);
+
+fn if_none_match() -> Value {
+    json!({
+        "name": "If-None-Match",
+        "in": "header",
+        "required": false,
+        "description": "The `ETag` of what the client has: if it is still the same, the answer is 304 without a body.",
+        "schema": {"type": "string"},
     })
 }
 

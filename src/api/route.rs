@@ -247,11 +247,8 @@ where
     R: Refuse + 'static,
     F: Future<Output = Answer<O, R>> + Send + 'static,
 {
-    let cost = if method == Method::GET {
-        READING_COST
-    } else {
-        WRITING_COST
-    };
+    let is_read = method == Method::GET;
+    let cost = if is_read { READING_COST } else { WRITING_COST };
     Route {
         method,
         cost,
@@ -276,7 +273,12 @@ where
                 };
                 let input = I::take(&ctx, &mut asked).await?;
                 let output = endpoint(ctx, input).await.map_err(Fault::problem)?;
-                Ok(output.reply(&asked.request))
+                let reply = output.reply(&asked.request);
+                Ok(if is_read {
+                    reply.tagged(&asked.request)
+                } else {
+                    reply
+                })
             })
         }),
         describe: describe::<C, I, O, R>,

@@ -1,9 +1,15 @@
 //! A reply: status, headers, and a body that is ready.
+//!
+//! A reply to a read has a tag made of its body, never kept beside it: whoever shows the tag of
+//! what would be sent is told that it has that (RFC 9110, section 13.1.2).
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
+use sha2::{Digest, Sha256};
+
+use super::Request;
 
 #[derive(Clone, Debug)]
 pub struct Reply {
@@ -29,6 +35,28 @@ impl Reply {
             body,
         };
         reply.with(header::CONTENT_TYPE, HeaderValue::from_static(content_type))
+    }
+
+    /// Tags what was found by its content; of what the client has, by its `If-None-Match`, only
+    /// the head is left.
+    #[must_use]
+    pub fn tagged(self, request: &Request) -> Self {
+        if self.status != StatusCode::OK {
+            return self;
+        }
+        let tag = tag(&self.body);
+        let shown = request.headers.get_all(header::IF_NONE_MATCH).iter();
+        let has_it = shown
+            .flat_map(tags)
+            .any(|shown| shown == tag || shown == b"*");
+        let tag = HeaderValue::from_bytes(&tag).expect("hex digits are header text");
+        let mut reply = self.with(header::ETAG, tag);
+        if has_it {
+            reply.status = StatusCode::NOT_MODIFIED;
+            reply.body = Bytes::new();
+            reply.headers.remove(header::CONTENT_TYPE);
+        }
+        reply
     }
 
     /// Says that the reply depends on what the request accepts.
@@ -64,4 +92,26 @@ impl Reply {
         }
         response
     }
+}
+
+/// A strong tag: half of a SHA-256, which nobody finds a second body for.
+fn tag(body: &[u8]) -> Vec<u8> {
+    let digest = Sha256::digest(body);
+    let (half, _) = digest.split_at(16);
+    let mut tag = vec![b'"'];
+    for byte in half {
+        tag.extend([byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]));
+    }
+    tag.push(b'"');
+    tag
+}
+
+/// The tags that a header shows. A weak one, as a proxy that packs a body makes of ours, is
+/// compared like a strong one.
+fn tags(header: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let tags = header.as_bytes().split(|byte| *byte == b',');
+    tags.map(|tag| {
+        let tag = tag.trim_ascii();
+        tag.strip_prefix(b"W/").unwrap_or(tag)
+    })
 }

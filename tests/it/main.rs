@@ -10,6 +10,7 @@ mod shop;
 
 mod access;
 mod backups;
+mod caching;
 mod carts;
 mod cli;
 mod comments;
