@@ -15,8 +15,8 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::http::network;
 
-/// Callers fall into so many buckets. Each takes some 40 bytes in each of the five lists, and
-/// only once somebody fell into it: at most 55 MB in all.
+/// Callers fall into so many buckets. Each takes some 40 bytes in each of four lists, once
+/// somebody fell into it, and 8 for who is shut out, always: at most 55 MB in all.
 const BUCKETS: u64 = 1 << 18;
 
 /// Requests a second, for as long as one likes, and at once. Reading costs one of them, what is

@@ -33,14 +33,13 @@ pub use auth::taken_sentence;
 use crate::auth::password::Passwords;
 use crate::auth::token::{TokenKind, Tokens};
 use crate::http::{
-    Found, Handle, HeaderValue, Method, Rejected, Reply, Request, Router, StatusCode, accept,
-    header,
+    Found, Handle, HeaderValue, Headers, Method, Rejected, Reply, Request, Router, StatusCode,
+    accept, header,
 };
 use crate::photo::Encoder;
 use crate::rates::Rates;
 use crate::search::Search;
 use crate::shop::time::Timestamp;
-use crate::shop::users::Account;
 use crate::store::Store;
 use crate::turns::Turns;
 
@@ -48,7 +47,7 @@ use fault::{
     BAD_AUTHORIZATION_HEADER, INTERNAL, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, NOT_FOUND, Problem,
     TOKEN_NOT_VALID, USER_INACTIVE, USER_NOT_FOUND,
 };
-use route::{Access, HEAVY_COST, Route, Visit, get, route};
+use route::{Access, Caller, HEAVY_COST, Route, Visit, get, route};
 
 /// What endpoints work with.
 pub struct Parts {
@@ -152,8 +151,9 @@ impl Api {
         Arc::clone(&self.parts)
     }
 
-    /// In the order in which a client hears of mistakes: how often (429), who asks (401, 403), how (405, 406),
-    /// then what, which is the endpoint's.
+    /// In the order in which a client hears of mistakes: how often an address comes (429), whether
+    /// there is such a path (404), who asks (401, 403), how often (429), how (405, 406), then what,
+    /// which is the endpoint's.
     async fn answer(&self, request: Request) -> Result<Reply, Problem> {
         let now = (self.clock)();
         let found = self.router.find(&request.method, &request.path);
@@ -170,19 +170,17 @@ impl Api {
                 return Ok(reply.with(header::ALLOW, allowed(rows)));
             }
             Found::WrongMethod(rows) => {
-                let (account, _) = self.who(&request, now)?;
+                let caller = self.who(&request, now)?;
                 // As strict as the most open of the path's methods.
                 let access = rows.iter().map(|(_, row)| row.access).min();
-                access.unwrap_or(Access::Anyone).admits(account.as_ref())?;
+                access.unwrap_or(Access::Anyone).admits(&caller)?;
                 let problem = Problem::new(&METHOD_NOT_ALLOWED);
                 return Err(problem.with_header(header::ALLOW, allowed(rows)));
             }
         };
-        let (account, is_operator) = self.who(&request, now)?;
-        if !is_operator {
-            row.access.admits(account.as_ref())?;
-        }
-        if let Some(account) = &account {
+        let caller = self.who(&request, now)?;
+        row.access.admits(&caller)?;
+        if let Some(account) = caller.account() {
             self.parts.rates.call(account.id.0, cost)?;
         }
         let accept = request.header(header::ACCEPT);
@@ -192,14 +190,14 @@ impl Api {
                 format!("This path answers with {offers}, which the Accept header rules out.");
             return Err(Problem::new(&NOT_ACCEPTABLE).saying(sentence));
         }
-        let once = once::key(row.access, &request, account.as_ref())?.zip(account.clone());
+        let key = once::key(row.access, &request, caller.account())?;
+        let once = key.zip(caller.account().cloned());
         let visit = Visit {
             parts: Arc::clone(&self.parts),
             store: self.parts.store.clone(),
             request,
             params,
-            account,
-            is_operator,
+            caller,
             now,
         };
         match once {
@@ -208,18 +206,17 @@ impl Api {
         }
     }
 
-    /// Whose token the request shows, and whether it is of whoever holds the shop's folder; a bad
-    /// one is an error wherever it is shown.
-    fn who(&self, request: &Request, now: Timestamp) -> Result<(Option<Account>, bool), Problem> {
+    /// Whose token the request shows; a bad one is an error wherever it is shown.
+    fn who(&self, request: &Request, now: Timestamp) -> Result<Caller, Problem> {
         let Some(shown) = request.headers.get(header::AUTHORIZATION) else {
-            return Ok((None, false));
+            return Ok(Caller::Nobody);
         };
         let Ok(shown) = shown.to_str() else {
             return Err(Problem::new(&TOKEN_NOT_VALID));
         };
         let mut words = shown.split_ascii_whitespace();
         if words.next() != Some("Bearer") {
-            return Ok((None, false)); // Another scheme: nothing of ours.
+            return Ok(Caller::Nobody); // Another scheme: nothing of ours.
         }
         let (Some(token), None) = (words.next(), words.next()) else {
             return Err(Problem::new(&BAD_AUTHORIZATION_HEADER));
@@ -230,11 +227,11 @@ impl Api {
             .read(token, TokenKind::Operator, now)
             .is_ok()
         {
-            return Ok((None, true));
+            return Ok(Caller::Operator);
         }
         let good = self.parts.tokens.read(token, TokenKind::Access, now)?;
         match self.parts.store.account(good.user)? {
-            Some(account) if account.is_active => Ok((Some(account), false)),
+            Some(account) if account.is_active => Ok(Caller::Account(account)),
             Some(_) => Err(Problem::new(&USER_INACTIVE)),
             None => Err(Problem::new(&USER_NOT_FOUND)),
         }
@@ -242,6 +239,11 @@ impl Api {
 }
 
 impl Handle for Api {
+    const HEADERS: Headers = Headers {
+        read: "authorization, content-type, idempotency-key, if-none-match",
+        said: "allow, etag, idempotent-replayed, link, location, retry-after, www-authenticate, x-facets, x-request-id, x-suggestion, x-total-count",
+    };
+
     async fn handle(&self, request: Request) -> Reply {
         self.answer(request).await.unwrap_or_else(Problem::reply)
     }

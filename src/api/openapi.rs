@@ -400,7 +400,7 @@ fn problem_response(status: StatusCode, known: &[&Known], with_fields: bool) -> 
         StatusCode::UNAUTHORIZED => {
             response["headers"]["WWW-Authenticate"] = text_header("`Bearer realm=\"api\"`.");
         }
-        StatusCode::SERVICE_UNAVAILABLE => {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
             response["headers"]["Retry-After"] = text_header("Seconds to wait before another try.");
         }
         _ => {}

@@ -52,11 +52,46 @@ pub struct User {
 /// The caller of an endpoint for admins. It keeps nothing: what an admin does is no one's own.
 pub struct Admin;
 
-/// A kind of caller.
-pub trait Caller: Sized + Send + 'static {
+/// Who calls.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    Nobody,
+    Account(Account),
+    /// Whoever holds the shop's folder may do what admins may.
+    Operator,
+}
+
+impl Caller {
+    pub fn account(&self) -> Option<&Account> {
+        match self {
+            Self::Account(account) => Some(account),
+            Self::Nobody | Self::Operator => None,
+        }
+    }
+}
+
+impl Access {
+    /// Whether somebody may call it.
+    pub fn admits(self, caller: &Caller) -> Result<(), Problem> {
+        match (self, caller) {
+            (Self::Anyone, _)
+            | (Self::User, Caller::Account(_))
+            | (Self::Admin, Caller::Operator) => Ok(()),
+            (Self::Admin, Caller::Account(account)) if account.is_admin() => Ok(()),
+            (Self::Admin, Caller::Account(_)) => Err(Problem::new(&PERMISSION_DENIED)),
+            (Self::User | Self::Admin, Caller::Nobody) | (Self::User, Caller::Operator) => {
+                Err(Problem::new(&NOT_AUTHENTICATED))
+            }
+        }
+    }
+}
+
+/// A caller as an endpoint has it, made of one who was admitted.
+pub trait Admitted: Sized + Send + 'static {
     const ACCESS: Access;
 
-    fn admit(account: Option<Account>, is_operator: bool) -> Result<Self, Problem>;
+    /// `None` for somebody whom `ACCESS` does not admit.
+    fn of(caller: Caller) -> Option<Self>;
 
     /// Who it is, where that matters.
     fn account(&self) -> Option<&Account> {
@@ -64,31 +99,22 @@ pub trait Caller: Sized + Send + 'static {
     }
 }
 
-impl Access {
-    pub fn admits(self, account: Option<&Account>) -> Result<(), Problem> {
-        match (self, account) {
-            (Self::Anyone, _) | (Self::User, Some(_)) => Ok(()),
-            (Self::User | Self::Admin, None) => Err(Problem::new(&NOT_AUTHENTICATED)),
-            (Self::Admin, Some(account)) if account.is_admin() => Ok(()),
-            (Self::Admin, Some(_)) => Err(Problem::new(&PERMISSION_DENIED)),
-        }
-    }
-}
-
-impl Caller for Anyone {
+impl Admitted for Anyone {
     const ACCESS: Access = Access::Anyone;
 
-    fn admit(_: Option<Account>, _: bool) -> Result<Self, Problem> {
-        Ok(Self)
+    fn of(_: Caller) -> Option<Self> {
+        Some(Self)
     }
 }
 
-impl Caller for User {
+impl Admitted for User {
     const ACCESS: Access = Access::User;
 
-    fn admit(account: Option<Account>, _: bool) -> Result<Self, Problem> {
-        let account = account.ok_or_else(|| Problem::new(&NOT_AUTHENTICATED))?;
-        Ok(Self {
+    fn of(caller: Caller) -> Option<Self> {
+        let Caller::Account(account) = caller else {
+            return None;
+        };
+        Some(Self {
             id: account.id,
             is_admin: account.is_admin(),
             account,
@@ -100,14 +126,11 @@ impl Caller for User {
     }
 }
 
-impl Caller for Admin {
+impl Admitted for Admin {
     const ACCESS: Access = Access::Admin;
 
-    fn admit(account: Option<Account>, is_operator: bool) -> Result<Self, Problem> {
-        if !is_operator {
-            Access::Admin.admits(account.as_ref())?;
-        }
-        Ok(Self)
+    fn of(caller: Caller) -> Option<Self> {
+        Access::Admin.admits(&caller).is_ok().then_some(Self)
     }
 }
 
@@ -150,9 +173,7 @@ pub struct Visit {
     pub store: Store,
     pub request: Request,
     pub params: Params,
-    pub account: Option<Account>,
-    /// Whoever holds the shop's folder may do what admins may.
-    pub is_operator: bool,
+    pub caller: Caller,
     pub now: Timestamp,
 }
 
@@ -225,7 +246,7 @@ pub fn get<C, I, O, R, F>(
     endpoint: impl Fn(Ctx<C>, I) -> F + Clone + Send + Sync + 'static,
 ) -> Route
 where
-    C: Caller,
+    C: Admitted,
     I: Input<C>,
     O: Output,
     R: Refuse + 'static,
@@ -241,7 +262,7 @@ pub fn route<C, I, O, R, F>(
     endpoint: impl Fn(Ctx<C>, I) -> F + Clone + Send + Sync + 'static,
 ) -> Route
 where
-    C: Caller,
+    C: Admitted,
     I: Input<C>,
     O: Output,
     R: Refuse + 'static,
@@ -264,7 +285,7 @@ where
                     parts: visit.parts,
                     store: visit.store,
                     client: visit.request.client,
-                    caller: C::admit(visit.account, visit.is_operator)?,
+                    caller: C::of(visit.caller).ok_or_else(|| Problem::new(&NOT_AUTHENTICATED))?,
                     now: visit.now,
                 };
                 let mut asked = Asked {
@@ -285,7 +306,7 @@ where
     }
 }
 
-fn describe<C: Caller, I: Input<C>, O: Output, R: Refuse>(
+fn describe<C: Admitted, I: Input<C>, O: Output, R: Refuse>(
     generator: &mut SchemaGenerator,
 ) -> Operation {
     let mut operation = Operation::default();
@@ -342,7 +363,7 @@ impl<C: Sync> Input<C> for Nothing {
     fn describe(_: &mut Operation) {}
 }
 
-impl<C: Caller + Sync, A: Input<C>, B: Input<C>> Input<C> for (A, B) {
+impl<C: Admitted + Sync, A: Input<C>, B: Input<C>> Input<C> for (A, B) {
     const BODY_MAX_BYTES: usize = if A::BODY_MAX_BYTES > B::BODY_MAX_BYTES {
         A::BODY_MAX_BYTES
     } else {
@@ -427,7 +448,7 @@ pub struct Body<F>(pub F);
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-impl<C: Caller + Sync, F: Fields> Input<C> for Body<F> {
+impl<C: Admitted + Sync, F: Fields> Input<C> for Body<F> {
     const BODY_MAX_BYTES: usize = F::BODY_MAX_BYTES;
 
     async fn take(ctx: &Ctx<C>, asked: &mut Asked) -> Result<Self, Problem> {

@@ -87,7 +87,7 @@ fn make(line: &CommandLine, to: &Path) -> anyhow::Result<Made> {
             let bar = Bar::of("records");
             Ok(app
                 .store
-                .back_up(to, |Progress { rows, of }| bar.is_at(rows, of))?)
+                .back_up(to, |Progress { rows, of }| bar.set(rows, of))?)
         }
         Err(AppError::Folder(FolderError::Held { holder, .. })) => {
             ask_open_shop(&line.data_dir, &holder, to)
@@ -163,7 +163,7 @@ fn take(from: &Path, to: &Path) -> anyhow::Result<()> {
 pub fn restore(line: &CommandLine, asked: &Restore) -> anyhow::Result<Ended> {
     let folder = Folder::hold(&line.data_dir).map_err(AppError::from)?;
     let bar = Bar::of("records");
-    let tell = |Progress { rows, of }| bar.is_at(rows, of);
+    let tell = |Progress { rows, of }| bar.set(rows, of);
     let before =
         store::restore(&folder, &asked.from, asked.force, tell).map_err(|error| match error {
             store::BackupError::Exists(path) => {

@@ -25,7 +25,7 @@ impl Bar {
         Self(bar)
     }
 
-    pub fn is_at(&self, done: u64, of: u64) {
+    pub fn set(&self, done: u64, of: u64) {
         self.0.set_length(of);
         self.0.set_position(done);
     }

@@ -15,7 +15,7 @@ pub async fn doctor(line: &CommandLine) -> anyhow::Result<Ended> {
     let bar = Bar::of("records");
     let mut records = 0;
     let findings = app.store.verify(|Progress { rows, of }| {
-        bar.is_at(rows, of);
+        bar.set(rows, of);
         records = of;
     })?;
     drop(bar);

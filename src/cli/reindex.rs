@@ -8,7 +8,7 @@ pub async fn reindex(line: &CommandLine) -> anyhow::Result<Ended> {
     let built = in_shop(line, "reindex", async |store| {
         let bar = Bar::of("products");
         Ok(Search::rebuild(&line.data_dir, store.clone(), |built| {
-            bar.is_at(built.done, built.total);
+            bar.set(built.done, built.total);
         })?)
     });
     say(built.await?.done);

@@ -12,13 +12,15 @@ pub struct Cors {
 }
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
-const REQUEST_HEADERS: HeaderValue =
-    HeaderValue::from_static("authorization, content-type, idempotency-key, if-none-match");
-const REPLY_HEADERS: HeaderValue = HeaderValue::from_static(
-    "etag, idempotent-replayed, link, location, retry-after, x-request-id, x-total-count",
-);
 /// How long a browser may remember it, in seconds; the longest that any takes is a day.
 const MAX_AGE_S: HeaderValue = HeaderValue::from_static("86400");
+
+/// Headers that a page may send and read, beyond those that every page may; separated by commas.
+#[derive(Clone, Copy, Debug)]
+pub struct Headers {
+    pub read: &'static str,
+    pub said: &'static str,
+}
 
 /// What of a request matters here, kept while it is answered.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ impl Cors {
     }
 
     /// Adds what a browser looks for. No cookies are ever meant: callers show their token.
-    pub fn tell(&self, asking: Asking, mut reply: Reply) -> Reply {
+    pub fn tell(&self, asking: Asking, headers: Headers, mut reply: Reply) -> Reply {
         if self.origins.is_empty() {
             return reply;
         }
@@ -56,14 +58,15 @@ impl Cors {
         let Some(origin) = asking.origin else {
             return reply;
         };
+        let from = HeaderValue::from_static;
         let mut say = |name: HeaderName, value| reply.headers.insert(name, value);
         say(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         if asking.is_preflight {
             say(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-            say(header::ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);
+            say(header::ACCESS_CONTROL_ALLOW_HEADERS, from(headers.read));
             say(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE_S);
         } else {
-            say(header::ACCESS_CONTROL_EXPOSE_HEADERS, REPLY_HEADERS);
+            say(header::ACCESS_CONTROL_EXPOSE_HEADERS, from(headers.said));
         }
         reply
     }

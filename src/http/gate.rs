@@ -10,7 +10,7 @@ use hyper::{Method, Uri, Version};
 
 use super::limits;
 
-/// Why a request is turned away; the connection is closed with the reply.
+/// Why a request is turned away; a connection of HTTP/1 is closed with the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejected {
     /// Where it ends is not said, or said twice.

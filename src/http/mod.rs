@@ -1,7 +1,9 @@
 //! HTTP: sockets to requests, replies to sockets, paths to rows. Knows nothing of the shop.
 
 pub mod accept;
+mod address;
 mod cors;
+mod framing;
 mod gate;
 pub mod limits;
 mod places;
@@ -22,9 +24,10 @@ mod tests;
 pub use hyper::header::{self, HeaderName, HeaderValue};
 pub use hyper::{Method, StatusCode};
 
-pub use cors::Cors;
+pub use address::network;
+pub use cors::{Cors, Headers};
 pub use gate::Rejected;
-pub use proxies::{Proxies, network};
+pub use proxies::Proxies;
 pub use reply::Reply;
 pub use request::{BodyError, Request};
 pub use router::{Found, Params, Router};

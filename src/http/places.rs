@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::address::network;
 use super::limits;
-use super::proxies::network;
 
 /// How often somebody who runs the shop is told that connections are turned away.
 const TELL_EVERY: Duration = Duration::from_mins(1);

@@ -27,7 +27,7 @@ impl Pulse {
     }
 
     /// Waits until no request came for so long, the first one or the next, and none is under way.
-    pub async fn is_still(&self, first: Duration, next: Duration) {
+    pub async fn until_still(&self, first: Duration, next: Duration) {
         let mut changes = self.0.subscribe();
         let mut patience = first;
         loop {
@@ -60,7 +60,7 @@ mod tests {
     async fn who_never_asks_is_left_soon_and_who_asked_later() {
         let pulse = Arc::<Pulse>::default();
         let began = Instant::now();
-        pulse.is_still(FIRST, NEXT).await;
+        pulse.until_still(FIRST, NEXT).await;
         assert_eq!(began.elapsed(), FIRST);
 
         let began = Instant::now();
@@ -74,7 +74,7 @@ mod tests {
             sleep(Duration::from_mins(10)).await;
             drop(slow);
         });
-        pulse.is_still(FIRST, NEXT).await;
+        pulse.until_still(FIRST, NEXT).await;
         assert_eq!(began.elapsed().as_secs(), 4 + 59 + 600 + 60);
     }
 }

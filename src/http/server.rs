@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::Instrument;
 
+use super::cors::Headers;
 use super::gate::{self, Rejected};
 use super::limits::{self, Deadlines};
 use super::places::{Free, Place, Places};
@@ -35,6 +36,9 @@ use super::{Cors, Reply, Request};
 
 /// Whoever answers requests.
 pub trait Handle: Send + Sync + 'static {
+    /// The headers of its own that it reads and says.
+    const HEADERS: Headers;
+
     fn handle(&self, request: Request) -> impl Future<Output = Reply> + Send;
 
     /// What is answered when that panicked.
@@ -226,10 +230,10 @@ impl<H: Handle> Server<H> {
         let leave = async {
             tokio::select! {
                 () = told(stop) => {}
-                () = pulse.is_still(deadlines.head, deadlines.idle) => {}
+                () = pulse.until_still(deadlines.head, deadlines.idle) => {}
             }
         };
-        until_left(connection, leave, deadlines.write_stall).await
+        until_left(connection, leave, deadlines.body).await
     }
 
     /// One request to its response, logged.
@@ -273,7 +277,7 @@ impl<H: Handle> Server<H> {
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let status = reply.status.as_u16();
         tracing::info!(id, %client, %method, path, status, micros, "request");
-        let mut reply = self.door.cors.tell(asking, reply);
+        let mut reply = self.door.cors.tell(asking, H::HEADERS, reply);
         reply.body = place.count(reply.body);
         reply.into_response(&id)
     }

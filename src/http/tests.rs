@@ -7,7 +7,9 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::accept;
-use super::{Door, Found, Handle, Method, Rejected, Reply, Request, Router, StatusCode, serve};
+use super::{
+    Door, Found, Handle, Headers, Method, Rejected, Reply, Request, Router, StatusCode, serve,
+};
 
 /// Echoes bodies up to 8 bytes, of long ones their length; panics when asked to, and says much.
 struct Echo;
@@ -17,6 +19,8 @@ const LONG: usize = 1 << 20;
 pub const MUCH: usize = 32 << 20;
 
 impl Handle for Echo {
+    const HEADERS: Headers = Headers { read: "", said: "" };
+
     async fn handle(&self, mut request: Request) -> Reply {
         assert_ne!(request.path, "/panic", "as asked");
         if request.path == "/much" {

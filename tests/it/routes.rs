@@ -40,8 +40,18 @@ pub fn rows(document: &Value) -> Vec<Row> {
     rows
 }
 
+/// The names of all headers that replies are said to have.
+pub fn headers(document: &Value) -> BTreeSet<String> {
+    let rows = rows(document);
+    let responses = rows
+        .iter()
+        .flat_map(|row| row.operation["responses"].as_object().unwrap().values());
+    let headers = responses.filter_map(|response| response["headers"].as_object());
+    headers.flat_map(Map::keys).cloned().collect()
+}
+
 impl Row {
-    fn access(&self) -> &str {
+    pub fn access(&self) -> &str {
         let is_open = self.operation["security"][0]
             .as_object()
             .unwrap()
@@ -262,6 +272,39 @@ fn every_row_lets_in_whom_it_says_and_answers_as_it_says() {
                     visitor.who, row.path
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn who_may_call_a_path_hears_that_it_does_not_take_a_method() {
+    let shop = Shop::open();
+    let visitors = visitors(&shop);
+    let rows = rows(&document(&shop));
+    let paths: BTreeSet<&str> = rows.iter().map(|row| &*row.path).collect();
+    for path in paths {
+        let rows = || rows.iter().filter(|row| row.path == path);
+        let order = ["anyone", "user", "admin"];
+        let open = rows().min_by_key(|row| order.iter().position(|access| *access == row.access()));
+        let open = open.unwrap();
+        let is_taken = |method: &str| rows().any(|row| row.method == method);
+        let method = ["PUT", "DELETE", "PATCH"]
+            .into_iter()
+            .find(|method| !is_taken(method));
+        let Some(method) = method else { continue };
+        let call = open.call().replacen(&open.method, method, 1);
+        for visitor in &visitors {
+            let heard = visitor.ask(&shop, &call);
+            let expected = visitor
+                .sent_away(open)
+                .unwrap_or((405, "method_not_allowed"));
+            let is = (heard.status, heard.json()["code"].clone());
+            assert_eq!(
+                is,
+                (expected.0, expected.1.into()),
+                "{} {call}",
+                visitor.who
+            );
         }
     }
 }
