@@ -39,6 +39,11 @@ fn claims(extra: &str) -> String {
     format!(r#"{{"token_type":"access","exp":{exp},"iat":{iat},"jti":"ab","user_id":"7"{extra}}}"#)
 }
 
+fn claims_in_a_list() -> String {
+    let iat = NOW.seconds();
+    format!(r#"["access",{},{iat},"ab","7"]"#, iat + 60)
+}
+
 #[test]
 fn a_pair_is_good_for_its_purpose_and_its_time() {
     let tokens = under(KEY);
@@ -98,6 +103,7 @@ fn tokens_that_only_look_like_ours_are_refused() {
         header(r#"{"alg":"RS256","typ":"JWT"}"#),
         header(r#"{"typ":"JWT"}"#),
         signed(HEADER, &claims(r#","user_id":"8""#), KEY), // Twice.
+        signed(HEADER, &claims_in_a_list(), KEY),
         with(r#""user_id":"7""#, r#""user_id":"-7""#),
         with(r#""user_id":"7""#, r#""user_id":null"#),
         with(r#""jti":"ab","#, ""),

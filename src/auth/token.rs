@@ -5,7 +5,8 @@ use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::signature::{Error as SignatureError, Signer, Verifier};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::de::Unexpected;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -53,6 +54,29 @@ struct Claims {
     jti: String,
     #[serde(serialize_with = "as_text", deserialize_with = "from_text_or_number")]
     user_id: u64,
+}
+
+/// Claims out of an object (RFC 7519, section 4): a derived reader would take a list of them too.
+struct Named(Claims);
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Named;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of claims")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Named, A::Error> {
+                Claims::deserialize(MapAccessDeserializer::new(map)).map(Named)
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
 }
 
 /// Why a token is not good for what it was shown for.
@@ -223,8 +247,8 @@ impl Tokens {
     }
 
     fn claims(&self, token: &str, key: &ReadingKey) -> Option<Claims> {
-        let read = jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation).ok()?;
-        (read.header == self.header).then_some(read.claims)
+        let read = jsonwebtoken::decode::<Named>(token, &key.decoding, &self.validation).ok()?;
+        (read.header == self.header).then_some(read.claims.0)
     }
 }
 
@@ -256,7 +280,7 @@ fn as_text<S: serde::Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Er
 fn from_text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     struct TextOrNumber;
 
-    impl serde::de::Visitor<'_> for TextOrNumber {
+    impl Visitor<'_> for TextOrNumber {
         type Value = u64;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
