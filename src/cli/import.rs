@@ -105,41 +105,14 @@ pub async fn import(line: &CommandLine, asked: &Import) -> anyhow::Result<Ended>
 
 async fn import_rows(store: &Store, file: Source, asked: &Import) -> anyhow::Result<Ended> {
     let mut run = Run::new(store, asked)?;
-    let mut lines = file.lines;
-    let mut line = Vec::new();
-    let mut number = 0_u64;
-    loop {
-        let read = next_line(&mut lines, &mut line);
-        let Some(is_whole) =
-            read.with_context(|| format!("{} can't be read on", asked.file.display()))?
-        else {
-            break;
-        };
-        number += 1;
-        let text = match number {
-            1 => line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&line),
-            _ => &line,
-        };
-        if text.trim_ascii().is_empty() {
-            continue;
-        }
-        if text.trim_ascii() == b"[" || text.trim_ascii_start().starts_with(b"[{") {
-            let path = asked.file.display();
-            bail!(
-                "{path} is one JSON array; an object on each line is expected (jq -c '.[]' {path})"
-            );
-        }
-        let row = if is_whole {
-            Row::read(text)
-        } else {
-            Err(format!("It is longer than {LINE_MAX_BYTES} bytes."))
-        };
+    let Source { mut rows, bar } = file;
+    while let Some((number, row)) = next_row(&mut rows, &asked.file)? {
         match row {
             Ok(row) => run.take(row),
             Err(reason) => {
                 run.refused += 1;
                 if run.refused <= NAMED_MAX {
-                    file.bar.suspend(|| name_bad_row(number, &reason));
+                    bar.suspend(|| name_bad_row(number, &reason));
                 }
             }
         }
@@ -151,8 +124,23 @@ async fn import_rows(store: &Store, file: Source, asked: &Import) -> anyhow::Res
         run.forget();
     }
     run.write().await?;
-    file.bar.finish_and_clear();
+    bar.finish_and_clear();
     Ok(run.end())
+}
+
+fn next_row(rows: &mut Rows, path: &Path) -> anyhow::Result<Option<Numbered>> {
+    match rows.read_next() {
+        Ok(row) => Ok(row),
+        Err(Stopped::Read(error)) => {
+            Err(error).with_context(|| format!("{} can't be read on", path.display()))
+        }
+        Err(Stopped::Array) => {
+            let path = path.display();
+            bail!(
+                "{path} is one JSON array; an object on each line is expected (jq -c '.[]' {path})"
+            );
+        }
+    }
 }
 
 /// One import on its way.
@@ -248,9 +236,9 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The file, unpacked if it is packed, and the bar that follows how far it is read.
+/// The file, and the bar that follows how far it is read.
 struct Source {
-    lines: Box<dyn BufRead + Send>,
+    rows: Rows,
     bar: ProgressBar,
 }
 
@@ -265,17 +253,72 @@ impl Source {
             (Box::new(file), Some(length))
         };
         let bar = progress_bar(length);
-        let mut packed = BufReader::new(bar.wrap_read(file));
-        let lines: Box<dyn BufRead + Send> = if packed
-            .fill_buf()
-            .with_context(cannot)?
-            .starts_with(b"\x1f\x8b")
-        {
+        let rows = Rows::of(bar.wrap_read(file)).with_context(cannot)?;
+        Ok(Self { rows, bar })
+    }
+}
+
+/// The rows of a file, plain or packed.
+pub struct Rows {
+    lines: Box<dyn BufRead + Send>,
+    line: Vec<u8>,
+    number: u64,
+}
+
+/// A row, or what is wrong with it, and the number of its line.
+type Numbered = (u64, Result<Row, String>);
+
+/// Why no more rows can be read.
+#[derive(Debug)]
+pub enum Stopped {
+    Read(io::Error),
+    /// It is one array instead of an object on each line.
+    Array,
+}
+
+impl Rows {
+    pub fn of(file: impl Read + Send + 'static) -> io::Result<Self> {
+        let mut packed = BufReader::new(file);
+        let lines: Box<dyn BufRead + Send> = if packed.fill_buf()?.starts_with(b"\x1f\x8b") {
             Box::new(BufReader::new(MultiGzDecoder::new(packed)))
         } else {
             Box::new(packed)
         };
-        Ok(Self { lines, bar })
+        Ok(Self {
+            lines,
+            line: Vec::new(),
+            number: 0,
+        })
+    }
+
+    /// The next row; blank lines are passed over.
+    pub fn read_next(&mut self) -> Result<Option<Numbered>, Stopped> {
+        loop {
+            let read = next_line(&mut self.lines, &mut self.line).map_err(Stopped::Read)?;
+            let Some(is_whole) = read else {
+                return Ok(None);
+            };
+            self.number += 1;
+            let text = match self.number {
+                1 => self
+                    .line
+                    .strip_prefix(BYTE_ORDER_MARK)
+                    .unwrap_or(&self.line),
+                _ => &self.line,
+            };
+            if text.trim_ascii().is_empty() {
+                continue;
+            }
+            if text.trim_ascii() == b"[" || text.trim_ascii_start().starts_with(b"[{") {
+                return Err(Stopped::Array);
+            }
+            let row = if is_whole {
+                Row::read(text)
+            } else {
+                Err(format!("It is longer than {LINE_MAX_BYTES} bytes."))
+            };
+            return Ok(Some((self.number, row)));
+        }
     }
 }
 
