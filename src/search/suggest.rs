@@ -36,7 +36,9 @@ impl Search {
             .filter_map(|word| self.nearest_known(word))
             .collect();
         while !known.is_empty() {
-            let words: Vec<String> = known.iter().map(|(word, _)| word.clone()).collect();
+            let words: Vec<&str> = known.iter().map(|(word, _)| word.as_str()).collect();
+            // As they will be asked for: two may have become one.
+            let words = words::of_query(&words.join(" "));
             let ask = PageAsk {
                 after: None,
                 limit: 1,
