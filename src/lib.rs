@@ -26,3 +26,7 @@ pub mod api;
 pub mod app;
 
 pub mod cli;
+
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;

@@ -6,7 +6,7 @@ mod bar;
 mod demo;
 mod doctor;
 mod export;
-mod import;
+pub(crate) mod import;
 mod key;
 mod logs;
 mod reindex;

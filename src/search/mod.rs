@@ -13,6 +13,8 @@ mod synonyms;
 mod vocabulary;
 mod words;
 
+#[cfg(any(test, fuzzing))]
+pub mod hard;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]

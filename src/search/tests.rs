@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::hard::TEXTS as HARD;
 use super::{FOLDER, Search, words};
 use crate::shop::ids::ProductId;
 use crate::shop::money::Money;
@@ -15,33 +16,6 @@ use crate::shop::time::Timestamp;
 use crate::store::{Folder, ImportRow, PageAsk, Store};
 
 const NOW: Timestamp = Timestamp(1_770_000_000_000_000);
-
-/// Texts of many scripts, with what is hard about each.
-const HARD: [(&str, &str); 14] = [
-    ("Смартфон Galaxy", "Новый, ЁМКИЙ аккумулятор"),
-    (
-        "Écran plat 27\"",
-        "Moniteur très fin; décomposé: e\u{301}cran",
-    ),
-    ("Straße GROẞ", "weiß, Füße, ÆØÅ æøå Œuvre"),
-    ("O‘zbekcha qo'llanma", "O'zbekiston, gʻisht, ma’lumot"),
-    ("İstanbul ışık", "TÜRKÇE İ ı I i"),
-    ("Ελληνικά ΣΊΣΥΦΟΣ", "σίσυφος και Ἀθῆναι"),
-    ("สมาร์ทโฟน รุ่นใหม่", "กล้อง 50 ล้านพิกเซล"),
-    ("हिन्दी फ़ोन", "नया मॉडल, तेज़"),
-    ("智能手机 Pro", "新款，5000mAh 电池"),
-    ("ﬁsh ﬂute ½ ²", "ligatures ﬃ and ™ ℃ №5"),
-    ("🎧 headphones 👨‍👩‍👧", "emoji in the middle🎉of words"),
-    (
-        "USB-C/USB-A wi-fi 802.11ax",
-        "O'Reilly's rock-'n'-roll, 10-20 pcs",
-    ),
-    ("mk2 MK 2 Mk-2", "tn-2110 TN 2120 iPhone15 iPhone 15"),
-    (
-        "a b c",
-        "x, y; z: 1.2.3 -- \"quoted\" (brackets) [list] {set} 100%_sure",
-    ),
-];
 
 pub struct Shop {
     pub search: Search,

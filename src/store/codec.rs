@@ -60,8 +60,15 @@ pub fn decode<R: DeserializeOwned>(kind: Kind, key: &[u8], record: &[u8]) -> Res
     }
 }
 
+/// A record of this payload, whatever is in it.
+#[cfg(any(test, fuzzing))]
+pub fn seal(kind: Kind, key: &[u8], payload: &[u8]) -> Vec<u8> {
+    let checksum = checksum(kind, key, payload).to_le_bytes();
+    [&[kind.table, kind.version], &checksum[..], payload].concat()
+}
+
 /// Whether a record is as it was written, whatever is in it.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub fn is_sound(table: u8, key: &[u8], record: &[u8]) -> bool {
     let Some((&[tag, version, a, b, c, d], payload)) = record.split_first_chunk::<HEADER_LEN>()
     else {

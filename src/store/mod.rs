@@ -28,6 +28,8 @@ mod crash;
 mod damage;
 #[cfg(test)]
 mod flaws;
+#[cfg(any(test, fuzzing))]
+pub mod outside;
 #[cfg(test)]
 mod tests;
 
