@@ -9,17 +9,17 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::auth::token::{ACCESS_S, Keys, Kind, REFRESH_S, Tokens};
+use crate::auth::token::{ACCESS_S, Keys, REFRESH_S, TokenKind, Tokens};
 use crate::shop::time::{MINUTE_S, Timestamp};
 
 const NOW: Timestamp = Timestamp(1_770_000_000_000_000);
 const KEY: &[u8] = b"a key of thirty-two bytes, or so";
 const HEADER: &str = r#"{"typ":"JWT","alg":"HS256"}"#;
 
-const KINDS: [(Kind, &str, i64); 3] = [
-    (Kind::Access, "access", ACCESS_S),
-    (Kind::Refresh, "refresh", REFRESH_S),
-    (Kind::Operator, "operator", MINUTE_S),
+const KINDS: [(TokenKind, &str, i64); 3] = [
+    (TokenKind::Access, "access", ACCESS_S),
+    (TokenKind::Refresh, "refresh", REFRESH_S),
+    (TokenKind::Operator, "operator", MINUTE_S),
 ];
 
 struct World {

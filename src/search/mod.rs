@@ -13,10 +13,10 @@ mod synonyms;
 mod vocabulary;
 mod words;
 
-#[cfg(any(test, fuzzing))]
-pub mod hard;
 #[cfg(test)]
 mod damage;
+#[cfg(any(test, fuzzing))]
+pub mod hard;
 #[cfg(test)]
 mod tests;
 
