@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
@@ -23,9 +24,9 @@ const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// Hashes at once: each takes 19 MiB and a core.
+/// Hashes at once: each takes 19 MiB and a core, and one core stays free for everything else.
 const RUNNING_MAX: usize = 2;
-/// Hashes that may wait: about a second of work. Beyond it a caller is told to come again.
+/// Hashes that may wait: one or two seconds of work. Beyond it a caller is told to come again.
 const WAITING_MAX: usize = 64;
 
 /// What a password must be.
@@ -144,9 +145,10 @@ pub enum PasswordError {
 
 impl Passwords {
     pub fn new(policy: Policy) -> Result<Self, PasswordError> {
+        let cores = available_parallelism().map_or(1, usize::from);
         Ok(Self {
             policy,
-            turns: Turns::heavy(RUNNING_MAX, WAITING_MAX),
+            turns: Turns::heavy((cores - 1).clamp(1, RUNNING_MAX), WAITING_MAX),
             nobody: hash_now("the password of nobody")?.into(),
         })
     }

@@ -68,10 +68,14 @@ pub const CONNECTIONS_MAX: usize = 16_384;
 /// Connections at once from one address, which may be a whole office's; a browser opens six.
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 1_024;
 
-/// Replies that are not taken yet, in all and by one address: no new request is answered before
-/// some are. A page of 1,000 products takes some 500 KiB.
-pub const UNTAKEN_MAX_BYTES: usize = 512 << 20;
+/// Replies that are not taken yet, by one address and in all: whoever has more hears no more
+/// before some are. A page of 1,000 products takes some 500 KiB.
 pub const UNTAKEN_PER_ADDRESS_MAX_BYTES: usize = 64 << 20;
+pub const UNTAKEN_MAX_BYTES: usize = 512 << 20;
+
+/// What one address may have all the same when all together have too much: nobody goes without
+/// because others are greedy.
+pub const UNTAKEN_ALWAYS_BYTES: usize = 128 << 10;
 
 /// File descriptors that are not for connections: the store, the index, the log, backups.
 pub const OTHER_FILES: u64 = 256;

@@ -106,9 +106,12 @@ impl Place {
     pub fn is_crowded(&self) -> bool {
         let of_address = self.address.untaken_bytes.load(Ordering::Relaxed);
         let of_all = self.places.untaken_bytes.load(Ordering::Relaxed);
-        of_all > limits::UNTAKEN_MAX_BYTES
-            || self.places.per_address_max.is_some()
-                && of_address > limits::UNTAKEN_PER_ADDRESS_MAX_BYTES
+        let of_address_max = match self.places.per_address_max {
+            _ if of_all > limits::UNTAKEN_MAX_BYTES => limits::UNTAKEN_ALWAYS_BYTES,
+            Some(_) => limits::UNTAKEN_PER_ADDRESS_MAX_BYTES,
+            None => limits::UNTAKEN_MAX_BYTES,
+        };
+        of_address > of_address_max
     }
 
     /// Counts a reply's body until it is taken.
@@ -214,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_taken_crowds_its_address_and_much_of_it_everybody() {
+    async fn what_is_not_taken_crowds_its_address_and_much_of_it_all_who_have_some() {
         let places = places(Some(9));
         let home = take(&places, HOME).await.expect("room");
         let home_too = take(&places, HOME).await.expect("room");
@@ -232,11 +235,13 @@ mod tests {
             limits::UNTAKEN_PER_ADDRESS_MAX_BYTES,
         );
         let many: Vec<_> = (1..all / each).map(|_| home.count(page.clone())).collect();
-        assert!(!away.is_crowded());
+        let little = away.count(page.slice(..limits::UNTAKEN_ALWAYS_BYTES));
+        assert!(!away.is_crowded(), "all have too much, but not this one");
         let one = away.count(page.slice(..1));
         assert!(away.is_crowded());
-        drop((first, many, one));
+        drop(many);
         assert!(!away.is_crowded() && !home.is_crowded());
+        drop((first, little, one));
     }
 
     #[tokio::test]
