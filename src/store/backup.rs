@@ -110,14 +110,13 @@ impl Store {
             return Ok(());
         }
         let needed_bytes = store.len().saturating_add(*min_free_bytes);
-        match disk::free_bytes(beside) {
-            Ok(free_bytes) if free_bytes < needed_bytes => Err(BackupError::NoRoom {
+        match disk::too_few(disk::free_bytes(beside), needed_bytes) {
+            Some(free_bytes) => Err(BackupError::NoRoom {
                 path: to.to_owned(),
                 needed_bytes,
                 free_bytes,
             }),
-            // A disk that can't be asked will say so when it is written to.
-            Ok(_) | Err(_) => Ok(()),
+            None => Ok(()),
         }
     }
 }
@@ -167,9 +166,9 @@ pub fn name_to_ask_for() -> Result<String, getrandom::Error> {
 /// Removes what backups that were cut short left in the folder: nobody else writes there while
 /// it is held.
 pub fn remove_leftovers(folder: &Folder) -> io::Result<()> {
-    let backups = match fs::read_dir(folder.path().join(FOLDER_NAME)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        read => read?,
+    let read = fs::read_dir(folder.path().join(FOLDER_NAME));
+    let Some(backups) = disk::unless(io::ErrorKind::NotFound, read)? else {
+        return Ok(());
     };
     for entry in backups {
         let path = entry?.path();

@@ -153,6 +153,20 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
     Ok(disk.f_bavail * disk.f_frsize)
 }
 
+/// The free bytes, if they are fewer than that. A disk that can't be asked will say so when it is
+/// written to.
+pub fn too_few(free_bytes: io::Result<u64>, least: u64) -> Option<u64> {
+    free_bytes.ok().filter(|free| *free < least)
+}
+
+/// Nothing, where the error is of that kind.
+pub fn unless<T>(kind: io::ErrorKind, done: io::Result<T>) -> io::Result<Option<T>> {
+    match done {
+        Err(error) if error.kind() == kind => Ok(None),
+        done => done.map(Some),
+    }
+}
+
 /// The bare file. It takes no lock: the folder's lock keeps other processes out, and in this one
 /// a new handle is opened while the old one still serves reads.
 #[derive(Debug)]

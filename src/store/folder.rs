@@ -6,6 +6,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::disk;
+
 /// Its presence says nothing; who has it locked holds the folder.
 const LOCK_NAME: &str = "lock";
 
@@ -52,11 +54,9 @@ impl Folder {
                 let path = path.to_owned();
                 return Err(FolderError::Foreign { path });
             }
-            match fs::set_permissions(path, fs::Permissions::from_mode(0o700)) {
-                // Somebody else's folder, as a container's volume may be: its files are still private.
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-                set => set.map_err(unusable)?,
-            }
+            let set = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+            // Somebody else's folder, as a container's volume may be: its files are still private.
+            disk::unless(io::ErrorKind::PermissionDenied, set).map_err(unusable)?;
         }
         let mut lock = private_file(&path.join(LOCK_NAME)).map_err(unusable)?;
         match lock.try_lock() {
@@ -117,9 +117,9 @@ impl Folder {
         make: impl FnOnce() -> io::Result<Vec<u8>>,
     ) -> io::Result<Vec<u8>> {
         let path = self.path.join(name);
-        match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            read => return read,
+        let kept = disk::unless(io::ErrorKind::NotFound, fs::read(&path))?;
+        if let Some(secret) = kept {
+            return Ok(secret);
         }
         let secret = make()?;
         self.put_secret(name, &secret)?;
@@ -136,7 +136,7 @@ impl Folder {
         file.write_all(secret)?;
         file.sync_all()?;
         fs::rename(&draft, &path)?;
-        super::disk::sync_folder_of(&path)
+        disk::sync_folder_of(&path)
     }
 }
 

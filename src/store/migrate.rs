@@ -33,17 +33,21 @@ const CACHE_BYTES: usize = 1 << 20;
 pub fn refuse_newer(path: &Path) -> Result<(), StoreError> {
     let glance = Handle::peek(&disk::read_only(path.to_owned()), CACHE_BYTES);
     match glance.and_then(|handle| form(&handle)) {
-        Ok(newer) if newer > FORMAT => Err(StoreError::opening(NotOurs::Newer(newer))),
-        Ok(_) | Err(_) => Ok(()),
+        Ok(form) => accept(form),
+        Err(_) => Ok(()),
     }
 }
 
 /// Whether this program can go on with a store.
 pub fn check(handle: &Handle) -> Result<(), StoreError> {
-    match form(handle)? {
-        newer if newer > FORMAT => Err(StoreError::opening(NotOurs::Newer(newer))),
-        _ => Ok(()),
+    accept(form(handle)?)
+}
+
+fn accept(form: u64) -> Result<(), StoreError> {
+    if form > FORMAT {
+        return Err(StoreError::opening(NotOurs::Newer(form)));
     }
+    Ok(())
 }
 
 /// The form of a store that is a shop's.

@@ -373,9 +373,7 @@ impl Shared {
         let Some((path, min_free_bytes)) = &self.floor else {
             return false;
         };
-        let free = disk::free_bytes(path);
-        // A disk that can't be asked will say so when it is written to.
-        let is_full = free.is_ok_and(|free| free < *min_free_bytes);
+        let is_full = disk::too_few(disk::free_bytes(path), *min_free_bytes).is_some();
         if is_full != self.is_full.swap(is_full, Ordering::SeqCst) {
             tracing::warn!(
                 is_full,
