@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -63,13 +63,13 @@ pub fn new_file(path: PathBuf) -> Medium {
     Box::new(move || Ok(Box::new(Plain(private(&path)?))))
 }
 
-/// A new and empty file, in the place of one of that name.
+/// A new and empty file, in the place of one of that name, which may be open to others.
 pub fn private(path: &Path) -> io::Result<File> {
+    unless(io::ErrorKind::NotFound, fs::remove_file(path))?;
     OpenOptions::new()
         .read(true)
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(path)
 }
@@ -170,7 +170,7 @@ pub fn unless<T>(kind: io::ErrorKind, done: io::Result<T>) -> io::Result<Option<
 /// The bare file. It takes no lock: the folder's lock keeps other processes out, and in this one
 /// a new handle is opened while the old one still serves reads.
 #[derive(Debug)]
-struct Plain(File);
+pub struct Plain(pub File);
 
 impl StorageBackend for Plain {
     fn len(&self) -> io::Result<u64> {
@@ -204,6 +204,8 @@ struct Overlaid {
 #[derive(Debug)]
 struct Overlay {
     len: u64,
+    /// How much of the file below shows: what is cut off and grows again is zeros.
+    below_len: u64,
     /// By their places in the file.
     pages: BTreeMap<u64, Vec<u8>>,
 }
@@ -213,8 +215,10 @@ const OVERLAY_PAGE: u64 = OVERLAY_PAGE_LEN as u64;
 
 impl Overlaid {
     fn new(base: Box<dyn StorageBackend>) -> io::Result<Self> {
+        let len = base.len()?;
         let overlay = Overlay {
-            len: base.len()?,
+            len,
+            below_len: len,
             pages: BTreeMap::new(),
         };
         Ok(Self {
@@ -224,12 +228,10 @@ impl Overlaid {
     }
 
     /// A page as it is below; zeros beyond the end.
-    fn page(&self, at: u64) -> io::Result<Vec<u8>> {
+    fn page(&self, at: u64, below_len: u64) -> io::Result<Vec<u8>> {
         let mut page = vec![0; OVERLAY_PAGE_LEN];
-        let there = self.base.len()?.saturating_sub(at);
-        let there =
-            usize::try_from(there).map_or(OVERLAY_PAGE_LEN, |there| there.min(OVERLAY_PAGE_LEN));
-        self.base.read(at, &mut page[..there])?;
+        let below_len = self.base.len()?.min(below_len);
+        self.base.read(at, &mut page[..reach(at, below_len)])?;
         Ok(page)
     }
 
@@ -251,7 +253,7 @@ impl StorageBackend for Overlaid {
         for (number, byte) in pages_of(offset, out.len()) {
             let page = match overlay.pages.get(&number) {
                 Some(page) => page.clone(),
-                None => self.page(number)?,
+                None => self.page(number, overlay.below_len)?,
             };
             let (from, to, length) = byte;
             out[to..to + length].copy_from_slice(&page[from..from + length]);
@@ -260,7 +262,13 @@ impl StorageBackend for Overlaid {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.lock().len = len;
+        let mut overlay = self.lock();
+        overlay.len = len;
+        overlay.below_len = overlay.below_len.min(len);
+        overlay.pages.split_off(&len);
+        if let Some((at, page)) = overlay.pages.iter_mut().next_back() {
+            page[reach(*at, len)..].fill(0);
+        }
         Ok(())
     }
 
@@ -270,15 +278,22 @@ impl StorageBackend for Overlaid {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut overlay = self.lock();
+        let below_len = overlay.below_len;
         for (number, (from, to, length)) in pages_of(offset, data.len()) {
             let page = match overlay.pages.entry(number) {
                 Entry::Occupied(page) => page.into_mut(),
-                Entry::Vacant(place) => place.insert(self.page(number)?),
+                Entry::Vacant(place) => place.insert(self.page(number, below_len)?),
             };
             page[from..from + length].copy_from_slice(&data[to..to + length]);
         }
         Ok(())
     }
+}
+
+/// How many bytes of the page that begins there a file of that length has.
+fn reach(at: u64, len: u64) -> usize {
+    let there = usize::try_from(len.saturating_sub(at));
+    there.map_or(OVERLAY_PAGE_LEN, |there| there.min(OVERLAY_PAGE_LEN))
 }
 
 /// The pages that a stretch of the file lies on: where each begins, and which of its bytes are

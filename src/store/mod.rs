@@ -27,9 +27,13 @@ mod crash;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod flaws;
 #[cfg(any(test, fuzzing))]
 pub mod outside;
+#[cfg(test)]
+mod media;
 #[cfg(test)]
 mod tests;
 
