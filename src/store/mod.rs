@@ -36,6 +36,8 @@ pub mod outside;
 mod media;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod writing;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

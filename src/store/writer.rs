@@ -289,7 +289,7 @@ fn put_in_place(shared: &Shared, handle: Handle) {
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("(no message)")
