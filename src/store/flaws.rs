@@ -1,8 +1,10 @@
 //! Flaws planted in a store, each of which must be found, by its table and what is said of it.
 
 use super::once::{Kept, KeptReply, Once};
+use super::photos::key_of;
 use super::tables::*;
 use super::tests::{NOW, newcomer, photo, rows, store};
+use super::verify::of_the_row;
 use super::{SignIn, Store, StoreError};
 use crate::shop::carts::{Cart, Line};
 use crate::shop::ids::{CartLineId, CategoryId, CommentId, OrderId, ProductId, UserId};
@@ -122,6 +124,31 @@ fn first<K: Key, R: serde::de::DeserializeOwned>(
     Ok(key)
 }
 
+/// Puts a row back as a program of another version would.
+fn age<K: Key, R: serde::Serialize + serde::de::DeserializeOwned>(
+    tx: &mut Tx<'_>,
+    mut rows: Rows<K, R>,
+    key: &K,
+) -> Planted {
+    let row = tx.must_get(&rows, key)?;
+    rows.kind.version = 9;
+    tx.put(&rows, key, &row)
+}
+
+/// Puts a row on the shelf under a key that is no product's.
+fn misname(tx: &mut Tx<'_>) -> Planted {
+    let mut shelf = USERNAMES;
+    shelf.kind = STOCK.kind;
+    tx.put(&shelf, &"x".into(), &ANN)
+}
+
+/// Says that somebody shows a photo that is not the one their account names.
+fn show_another_photo(tx: &mut Tx<'_>) -> Planted {
+    let other = photo(b"another");
+    tx.put(&PHOTOS, &other.name(), &other)?;
+    tx.put(&PHOTO_OWNERS, &(key_of(&other.name())?, ANN), &())
+}
+
 #[rustfmt::skip]
 const FLAWS: &[Flaw] = &[
     (|tx| change(tx, &ACCOUNTS, &ANN, |ann: &mut Account| ann.id = NOBODY), &["accounts"], "row 1 holds account 99"),
@@ -190,6 +217,12 @@ const FLAWS: &[Flaw] = &[
     (|tx| tx.set_count(Counter::Identity, 0), &["counters"], "says 0"),
     (|tx| tx.set_count(Counter::Format, 99), &["counters"], "says 99"),
     (|tx| tx.remove(&COUNTERS, &Counter::Format), &["counters"], "is missing: Exactly"),
+    (|tx| age(tx, ACCOUNTS, &ANN), &["accounts", "usernames", "emails", "phones", "counters"], "another version of the program"),
+    (|tx| age(tx, USERNAMES, &"ann".into()), &["usernames"], "another version of the program"),
+    (|tx| age(tx, STOCK, &ProductId(1)), &["stock"], "another version of the program"),
+    (|tx| age(tx, COUNTERS, &Counter::Users), &["counters"], "another version of the program"),
+    (misname, &["stock"], "lacks the row of key x"),
+    (show_another_photo, &["photo_owners"], "account 1 shows another photo or none"),
 ];
 
 #[tokio::test]
@@ -229,6 +262,32 @@ async fn the_first_hundred_findings_are_told_and_the_others_counted() {
         "103 rows and their count"
     );
     let last = seen.last().expect("it tells");
-    assert_eq!(last.rows, last.of);
+    assert_eq!(last.rows, last.of, "every row once");
     assert!(seen.is_sorted_by_key(|progress| progress.rows));
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_verified_store_comes_to_its_rows() {
+    let store = furnished().await;
+    let records = store.snapshot().expect("open").records().expect("read");
+    let mut seen = Vec::new();
+    store.verify(|progress| seen.push(progress)).expect("read");
+    let rows: Vec<_> = seen.iter().map(|progress| progress.rows).collect();
+    assert!(
+        rows.is_sorted() && rows.last() == Some(&records),
+        "{rows:?}"
+    );
+    assert!(seen.iter().all(|progress| progress.of == records));
+    assert!(records > NAMES.len() as u64, "a row in every table");
+}
+
+#[test]
+fn an_error_of_the_disk_is_no_finding() {
+    let missing = StoreError::missing("stock", b"x");
+    assert!(matches!(of_the_row::<()>(Err(missing)), Ok(Err(_))));
+    let failed = StoreError::from(redb::StorageError::Corrupted("as asked".into()));
+    assert!(matches!(
+        of_the_row::<()>(Err(failed)),
+        Err(StoreError::Reading(_))
+    ));
 }

@@ -135,10 +135,7 @@ impl<T: FnMut(Progress)> Check<T> {
             for (key, row) in stretch {
                 match row.and_then(|row| Ok((typed::<K, R>(rows, &key)?, row))) {
                     Ok((key, row)) => each(self, key, row)?,
-                    Err(error) if error.is_of_record() => {
-                        self.findings.add(rows.name, error.with_causes());
-                    }
-                    Err(error) => return Err(error),
+                    Err(error) => self.findings.add(rows.name, error.with_causes()),
                 }
             }
             (self.tell)(self.progress);
@@ -176,7 +173,7 @@ impl<T: FnMut(Progress)> Check<T> {
         named: &R,
         of: impl Display,
     ) -> Result<(), StoreError> {
-        match self.view.get(rows, key) {
+        match of_the_row(self.view.get(rows, key))? {
             Ok(Some(found)) if found == *named => {}
             Ok(Some(_)) => self
                 .findings
@@ -184,18 +181,20 @@ impl<T: FnMut(Progress)> Check<T> {
             Ok(None) => self
                 .findings
                 .add(rows.name, format!("there is no row for {of}")),
-            Err(error) if error.is_of_record() => {
-                self.findings.add(rows.name, error.with_causes());
-            }
-            Err(error) => return Err(error),
+            Err(error) => self.findings.add(rows.name, error.with_causes()),
         }
         Ok(())
     }
 
-    /// With every row that should be there found, as many rows as that are no row too many.
+    /// Counts the rows of an index, which is not read row by row.
     fn must_count<K, R>(&mut self, rows: &Rows<K, R>, count: u64) -> Result<(), StoreError> {
+        self.progress.rows += self.view.table(rows.kind.table)?.len()?;
+        self.must_hold(rows, count)
+    }
+
+    /// With every row that should be there found, as many rows as that are no row too many.
+    fn must_hold<K, R>(&mut self, rows: &Rows<K, R>, count: u64) -> Result<(), StoreError> {
         let is = self.view.table(rows.kind.table)?.len()?;
-        self.progress.rows += is;
         if is != count {
             let what = format!("{is} rows where the rows they are made of make {count}");
             self.findings.add(rows.name, what);
@@ -305,7 +304,7 @@ impl<T: FnMut(Progress)> Check<T> {
             check.must_have(&PRODUCTS_IN, &(product.category, id), &of)
         })?;
         self.each(&STOCK, |_, _, _: Stock| Ok(()))?;
-        self.must_count(&STOCK, products)?;
+        self.must_hold(&STOCK, products)?;
         self.must_count(&PRODUCTS_IN, products)?;
         for (category, count) in in_category {
             self.want(Counter::ProductsIn(category), Wanted::Exactly(count));
@@ -425,10 +424,9 @@ impl<T: FnMut(Progress)> Check<T> {
             Ok(())
         })?;
         self.each(&PHOTO_OWNERS, |check, (key, user): (_, UserId), ()| {
-            let shown = match check.view.get(&ACCOUNTS, &user) {
+            let shown = match of_the_row(check.view.get(&ACCOUNTS, &user))? {
                 Ok(account) => account.and_then(|account: Account| account.photo),
-                Err(error) if error.is_of_record() => return Ok(()), // Told already.
-                Err(error) => return Err(error),
+                Err(_) => return Ok(()), // Told already.
             };
             match shown {
                 Some(name) if key_of(&name)? == key => check.must_have(
@@ -499,11 +497,10 @@ impl<T: FnMut(Progress)> Check<T> {
             for (key, count) in stretch {
                 let count = match count {
                     Ok(count) => count,
-                    Err(error) if error.is_of_record() => {
+                    Err(error) => {
                         self.findings.add(COUNTERS.name, error.with_causes());
                         continue;
                     }
-                    Err(error) => return Err(error),
                 };
                 let is_right = match wanted.remove(&key) {
                     Some(Wanted::Exactly(wanted)) => count == wanted,
@@ -526,11 +523,18 @@ impl<T: FnMut(Progress)> Check<T> {
                 );
             }
         }
-        (self.tell)(Progress {
-            rows: self.progress.of,
-            ..self.progress
-        });
+        (self.tell)(self.progress);
         Ok(())
+    }
+}
+
+/// What is wrong with a row alone; an error of the disk ends the search.
+pub(super) fn of_the_row<R>(
+    read: Result<R, StoreError>,
+) -> Result<Result<R, StoreError>, StoreError> {
+    match read {
+        Err(error) if !error.is_of_record() => Err(error),
+        read => Ok(read),
     }
 }
 
