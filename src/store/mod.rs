@@ -35,6 +35,8 @@ pub mod outside;
 #[cfg(test)]
 mod media;
 #[cfg(test)]
+mod rows;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod writing;
