@@ -47,8 +47,8 @@ cat >"$here/login.lua" <<'LUA'
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.body = '{"username": "nobody", "password": "a wrong password"}'
--- Who is told to come again does so after as long as Retry-After says.
-function delay() return 1000 end
+-- Who is told to come again does so after about as long as Retry-After says.
+function delay() return 500 + math.random(1000) end
 LUA
 timeout 14 nice -n 19 wrk -t1 -c1000 -d12s -s "$here/login.lua" $url/auth/login/ >/dev/null & logins=$!
 sleep 2

@@ -30,10 +30,10 @@ mod damage;
 mod files;
 #[cfg(test)]
 mod flaws;
-#[cfg(any(test, fuzzing))]
-pub mod outside;
 #[cfg(test)]
 mod media;
+#[cfg(any(test, fuzzing))]
+pub mod outside;
 #[cfg(test)]
 mod rows;
 #[cfg(test)]
