@@ -323,6 +323,7 @@ impl From<StoreError> for Problem {
                 Self::new(&NOT_READ)
             }
             StoreError::Opening(_)
+            | StoreError::Unclosed(_)
             | StoreError::Damaged { .. }
             | StoreError::Missing { .. }
             | StoreError::Bug => Self::internal(&error),

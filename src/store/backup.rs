@@ -133,7 +133,7 @@ fn in_background<T: Send>(
         let thread = std::thread::Builder::new()
             .name("backup".into())
             .spawn_scoped(scope, background)
-            .map_err(StoreError::opening)?;
+            .map_err(StoreError::not_written)?;
         let done = thread.join();
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })

@@ -133,7 +133,7 @@ impl Handle {
     }
 
     pub fn close(self) -> Result<(), StoreError> {
-        self.db.close().map_err(StoreError::opening)
+        self.db.close().map_err(StoreError::unclosed)
     }
 }
 

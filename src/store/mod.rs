@@ -122,6 +122,10 @@ pub enum StoreError {
         "the store could not be opened; `electron-market doctor` tells what is wrong with it, and a backup is put back with `electron-market restore`"
     )]
     Opening(#[source] Cause),
+    #[error(
+        "the store was not closed in order; all that was answered is in it, and the next start puts the rest right"
+    )]
+    Unclosed(#[source] Cause),
     #[error("the store could not be read")]
     Reading(#[source] Cause),
     #[error("the record of key {key} in table {table} is damaged")]
@@ -151,6 +155,10 @@ impl StoreError {
 
     fn opening(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Opening(Arc::new(error))
+    }
+
+    fn unclosed(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Unclosed(Arc::new(error))
     }
 
     fn damaged(table: &'static str, key: &[u8], damage: codec::Damage) -> Self {
@@ -293,7 +301,7 @@ impl Store {
                 Some(_) | None => Ok(()),
             }
         });
-        closing.await.map_err(StoreError::opening)?
+        closing.await.map_err(StoreError::unclosed)?
     }
 
     /// Whether writes are taken: not while the file is being reopened after an error, nor while

@@ -232,7 +232,7 @@ async fn closing_says_so_if_the_last_words_are_lost() {
     store.write(note).await.expect("written");
     disk.fail_after(0);
     let closed = store.close().await;
-    assert!(matches!(closed, Err(StoreError::Opening(_))), "{closed:?}");
+    assert!(matches!(closed, Err(StoreError::Unclosed(_))), "{closed:?}");
 }
 
 #[tokio::test]
@@ -354,6 +354,7 @@ fn an_error_is_of_one_record_or_of_the_file_or_of_neither() {
         (StoreError::unsure(cause()), "file"),
         (StoreError::opening(cause()), "file"),
         (redb::StorageError::PreviousIo.into(), "file"),
+        (StoreError::unclosed(cause()), "neither"),
         (StoreError::Busy, "neither"),
         (StoreError::DiskFull, "neither"),
         (StoreError::Closing, "neither"),
