@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::fault::{Fault, Known, Problem, Refuse};
 use super::form::{Fields, Form};
 use super::kinds::FILE_NAME;
-use super::route::{Admin, Answer, Body, Created, Ctx};
+use super::route::{Admin, Answer, Body, Created, Ctx, in_turn};
 use crate::http::StatusCode;
 use crate::store::{BackupError, Made, StoreError, place_of_backup};
 
@@ -32,10 +32,8 @@ pub async fn create(
 ) -> Answer<Created<BackupView>, NoBackup> {
     let (store, to) = (ctx.store.clone(), place_of_backup(&ctx.data_dir, &name)?);
     let work = move || store.back_up(&to, |_| ());
-    let done = ctx.backups.place()?.run(work).await;
-    let Made { bytes, records } = done
-        .unwrap_or(Err(StoreError::Bug.into()))
-        .map_err(NoBackup)?;
+    let done = in_turn(&ctx.backups, work).await?;
+    let Made { bytes, records } = done.map_err(NoBackup)?;
     Ok(Created(BackupView {
         name,
         bytes,

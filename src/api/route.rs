@@ -27,6 +27,7 @@ use crate::shop::ids::UserId;
 use crate::shop::time::Timestamp;
 use crate::shop::users::Account;
 use crate::store::{Store, StoreError};
+use crate::turns::{Busy, Turns};
 
 /// What an endpoint answers: a success, the shop's refusal, or a fault.
 pub type Answer<O, R> = Result<O, Fault<R>>;
@@ -162,9 +163,21 @@ impl<C> Ctx<C> {
         &self,
         work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Problem> {
-        let done = self.parts.lists.place()?.run(work).await;
-        Ok(done.unwrap_or(Err(StoreError::Bug))?)
+        Ok(in_turn(&self.parts.lists, work).await??)
     }
+}
+
+/// The same, in another queue.
+pub async fn in_turn<T, E>(
+    turns: &Turns,
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<Result<T, E>, Busy>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    let done = turns.place()?.run(work).await;
+    Ok(done.unwrap_or_else(|_| Err(StoreError::Bug.into())))
 }
 
 /// A request on its way to an endpoint.

@@ -11,7 +11,7 @@ use super::form::{Fields, Form, Given};
 use super::kinds::{AmountKind, CATEGORY_ID, Flag, Kind, QUERY, WORD};
 use super::list::{Listing, PageFields, paged};
 use super::products::ProductView;
-use super::route::{Answer, Anyone, Ctx, Json, Output, Query, Success};
+use super::route::{Answer, Anyone, Ctx, Json, Output, Query, Success, in_turn};
 use super::wire::{self, Amount};
 use crate::http::{HeaderName, HeaderValue, Reply, Request, StatusCode};
 use crate::search::{Facets, Found, PRICE_STEPS, Search, SearchError};
@@ -119,11 +119,7 @@ pub async fn search(ctx: Ctx<Anyone>, Query(asked): Query<Asked>) -> Answer<Hits
     let looked_up = if filter.text.is_empty() || Search::has_words(&filter.text) {
         let filter = filter.clone();
         let work = move || look_up(&store, &search, &filter, ordering, page, is_counted);
-        ctx.searches
-            .place()?
-            .run(work)
-            .await
-            .unwrap_or(Err(StoreError::Bug.into()))
+        in_turn(&ctx.searches, work).await?
     } else {
         Err(SearchError::NotReady) // Nothing that an index knows of.
     };
@@ -136,12 +132,7 @@ pub async fn search(ctx: Ctx<Anyone>, Query(asked): Query<Asked>) -> Answer<Hits
             let store = ctx.store.clone();
             let ordering = ordering.unwrap_or(Ordering::Id);
             let work = move || store.scan_products(&filter, ordering, page);
-            let scanned = ctx
-                .scans
-                .place()?
-                .run(work)
-                .await
-                .unwrap_or(Err(StoreError::Bug))?;
+            let scanned = in_turn(&ctx.scans, work).await??;
             LookedUp {
                 page: scanned.map(ProductView::from),
                 facets: None,
@@ -440,8 +431,7 @@ pub async fn suggest(
         }
         Ok(suggestions)
     };
-    let done = ctx.searches.place()?.run(work).await;
-    let suggestions = done.unwrap_or(Err(StoreError::Bug.into()));
+    let suggestions = in_turn(&ctx.searches, work).await?;
     Ok(Json(
         suggestions.map_err(|error| Fault::Problem(error.problem()))?,
     ))

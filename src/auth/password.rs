@@ -29,6 +29,11 @@ const RUNNING_MAX: usize = 2;
 /// Hashes that may wait: one or two seconds of work. Beyond it a caller is told to come again.
 const WAITING_MAX: usize = 64;
 
+pub fn running_max() -> usize {
+    let cores = available_parallelism().map_or(1, usize::from);
+    (cores - 1).clamp(1, RUNNING_MAX)
+}
+
 /// What a password must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
@@ -145,10 +150,9 @@ pub enum PasswordError {
 
 impl Passwords {
     pub fn new(policy: Policy) -> Result<Self, PasswordError> {
-        let cores = available_parallelism().map_or(1, usize::from);
         Ok(Self {
             policy,
-            turns: Turns::heavy((cores - 1).clamp(1, RUNNING_MAX), WAITING_MAX),
+            turns: Turns::heavy(running_max(), WAITING_MAX),
             nobody: hash_now("the password of nobody")?.into(),
         })
     }

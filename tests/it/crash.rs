@@ -48,10 +48,7 @@ fn shop_till_it_drops(
             break;
         }
         let line = json!({"product_id": 1 + number % 2, "quantity": 1 + number % 3});
-        let mut add = Ask::new("POST /cart/cart-add/")
-            .by(shop, who)
-            .header("Content-Type", "application/json");
-        add.body = Some(line.to_string().into_bytes());
+        let add = Ask::new("POST /cart/cart-add/").by(shop, who).json(&line);
         if shop.try_ask(add).is_none() {
             return (heard, None);
         }

@@ -29,12 +29,9 @@ fn shop_with(flags: &str) -> Shop {
 }
 
 fn login(shop: &Shop, name: &str, password: &str, client: &str) -> Heard {
-    let mut ask = Ask::new("POST /auth/login/")
-        .header("Content-Type", "application/json")
-        .header("X-Forwarded-For", client);
     let form = json!({"username": name, "password": password});
-    ask.body = Some(form.to_string().into_bytes());
-    shop.ask(ask)
+    let ask = Ask::new("POST /auth/login/").json(&form);
+    shop.ask(ask.header("X-Forwarded-For", client))
 }
 
 fn is_throttled(heard: &Heard) -> bool {
@@ -104,13 +101,10 @@ fn who_guesses_many_passwords_at_once_is_told_of_ten() {
 fn thirty_accounts_a_minute_are_opened_from_one_address() {
     let shop = shop_with("--trusted-proxy 127.0.0.0/8");
     let sign_up = |n: u32, client: &str| {
-        let mut ask = Ask::new("POST /auth/sign-up/")
-            .header("Content-Type", "application/json")
-            .header("X-Forwarded-For", client);
         let form = json!({"username": format!("new{n}"), "email": format!("new{n}@shop.test"),
             "password": "strong tea", "confirm_pass": "strong tea"});
-        ask.body = Some(form.to_string().into_bytes());
-        shop.ask(ask)
+        let ask = Ask::new("POST /auth/sign-up/").json(&form);
+        shop.ask(ask.header("X-Forwarded-For", client))
     };
     let network = |n: u32| format!("2001:db8::{n:x}");
     let began = Instant::now();

@@ -138,12 +138,8 @@ fn a_retry_and_a_backup_outlive_the_key() {
     let mut shop = Shop::stocked();
     let line = json!({"product_id": 1, "quantity": 2});
     let add = |shop: &Shop| {
-        let mut ask = Ask::new("POST /cart/cart-add/").by(shop, "ann");
-        ask = ask
-            .header("Idempotency-Key", "once")
-            .header("Content-Type", "application/json");
-        ask.body = Some(line.to_string().into_bytes());
-        shop.ask(ask)
+        let ask = Ask::new("POST /cart/cart-add/").by(shop, "ann").json(&line);
+        shop.ask(ask.header("Idempotency-Key", "once"))
     };
     let first = add(&shop).told(200);
     rotate(&mut shop, "");

@@ -4,8 +4,8 @@
 mod command;
 mod day;
 mod forge;
-mod headers;
 mod judge;
+mod random;
 mod shop;
 
 mod access;
@@ -19,6 +19,7 @@ mod doctor;
 mod door;
 mod finding;
 mod gate;
+mod headers;
 mod keys;
 mod lists;
 mod model;

@@ -8,22 +8,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::random::Random;
 use crate::shop::Shop;
 
 const CALLERS: [&str; 4] = ["ann", "bob", "cat", "boss"];
 const BOSS: usize = 3;
-
-/// Random numbers from a seed (`SplitMix64`).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
 
 #[derive(Clone)]
 struct Product {

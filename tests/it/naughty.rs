@@ -91,18 +91,14 @@ fn is_well_answered(what: &str, heard: &Heard) {
 
 fn say_raw(shop: &Shop, who: &str, call: &str, body: impl Into<Vec<u8>>) -> Heard {
     let ask = Ask::new(call).by(shop, who);
-    let mut ask = ask.header("Content-Type", "application/json");
-    ask.body = Some(body.into());
-    shop.ask(ask)
+    shop.ask(ask.with("application/json", body))
 }
 
 fn say_form(shop: &Shop, who: &str, call: &str, name: &str, text: &str) -> Heard {
     let mut form = form_urlencoded::Serializer::new(String::new());
     let body = form.append_pair(name, text).finish();
     let ask = Ask::new(call).by(shop, who);
-    let mut ask = ask.header("Content-Type", "application/x-www-form-urlencoded");
-    ask.body = Some(body.into_bytes());
-    shop.ask(ask)
+    shop.ask(ask.with("application/x-www-form-urlencoded", body))
 }
 
 /// A call that takes a body: who may make it, and the names of what it takes.

@@ -11,12 +11,8 @@ use crate::shop::{Ask, Heard, Shop};
 
 /// Asks under a key.
 fn keyed(shop: &Shop, who: &str, call: &str, key: &str, body: &Value) -> Heard {
-    let mut ask = Ask::new(call).by(shop, who).header("Idempotency-Key", key);
-    if body.is_object() {
-        ask = ask.header("Content-Type", "application/json");
-        ask.body = Some(body.to_string().into_bytes());
-    }
-    shop.ask(ask)
+    let ask = Ask::new(call).by(shop, who).json(body);
+    shop.ask(ask.header("Idempotency-Key", key))
 }
 
 /// What must be the same in a replay.

@@ -144,13 +144,12 @@ impl Shop {
     }
 
     /// Asks in JSON, as one of the callers: `say("ann", "POST /cart/cart-add/", json!({...}))`. Null is no body.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`json!({...})` reads well at the call"
+    )]
     pub fn say(&self, who: &str, call: &str, body: Value) -> Heard {
-        let mut ask = Ask::new(call).by(self, who);
-        if let body @ (Value::Object(_) | Value::Array(_)) = body {
-            ask = ask.header("Content-Type", "application/json");
-            ask.body = Some(body.to_string().into_bytes());
-        }
-        self.ask(ask)
+        self.ask(Ask::new(call).by(self, who).json(&body))
     }
 
     /// Reads what must be there.
@@ -328,6 +327,20 @@ impl Ask {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The same, with a body of this type.
+    pub fn with(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self.header("Content-Type", content_type)
+    }
+
+    /// The same, with a body in JSON; null is none.
+    pub fn json(self, body: &Value) -> Self {
+        if body.is_null() {
+            return self;
+        }
+        self.with("application/json", body.to_string())
     }
 
     /// The same, with the caller's token; `nobody` has none.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::random::Random;
 use crate::shop::Shop;
 
 /// Logins of each kind, or as many as fit in the time below: each costs a hash.
@@ -14,23 +15,11 @@ const SAMPLES_MIN: usize = 40;
 /// Beyond this two samples are of different things; by chance in some 50,000 runs of three comparisons.
 const T_MAX: f64 = 4.5;
 
-/// Random numbers from a seed (`SplitMix64`).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// The kinds, in any order.
-    fn order(&mut self) -> Vec<usize> {
-        let mut kinds: Vec<usize> = (0..KINDS.len()).collect();
-        kinds.sort_by_cached_key(|_| self.next());
-        kinds
-    }
+/// The kinds, in any order.
+fn in_any_order(random: &mut Random) -> Vec<usize> {
+    let mut kinds: Vec<usize> = (0..KINDS.len()).collect();
+    kinds.sort_by_cached_key(|_| random.next());
+    kinds
 }
 
 /// What is different about a login that is refused, its name and its password. The first is the
@@ -94,13 +83,13 @@ fn a_login_takes_as_long_whether_or_not_there_is_such_a_name() {
     "#,
     );
     let mut random = Random(u64::from(std::process::id()));
-    for kind in random.order() {
+    for kind in in_any_order(&mut random) {
         login(&shop, kind); // The first of each pays for what the others find ready.
     }
     let mut samples = vec![Vec::new(); KINDS.len()];
     let begun = Instant::now();
     while samples[0].len() < SAMPLES && (begun.elapsed() < TIME || samples[0].len() < SAMPLES_MIN) {
-        for kind in random.order() {
+        for kind in in_any_order(&mut random) {
             let took = login(&shop, kind);
             samples[kind].push(took);
         }
