@@ -133,7 +133,7 @@ struct Visitor {
     place: Place,
 }
 
-/// Says when to stop.
+/// Says when to stop, and by being there that the connection is.
 type Stop = watch::Receiver<()>;
 
 type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -153,7 +153,7 @@ where
 }
 
 /// Waits until it is time to stop.
-async fn told(mut stop: Stop) {
+async fn told(stop: &mut Stop) {
     let _ = stop.changed().await; // An error says that the server is gone.
 }
 
@@ -177,7 +177,7 @@ impl<H: Handle> Server<H> {
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         visitor: Visitor,
-        stop: Stop,
+        mut stop: Stop,
     ) -> Ended {
         let deadlines = self.door.deadlines;
         let (stream, phase) = Watch::new(stream, deadlines);
@@ -198,14 +198,14 @@ impl<H: Handle> Server<H> {
             .header_read_timeout(None)
             .max_header_size(limits::HEAD_MAX_BYTES)
             .serve_connection(TokioIo::new(stream), service);
-        until_left(connection, told(stop), limits::DRAIN_DEADLINE).await
+        until_left(connection, told(&mut stop), limits::DRAIN_DEADLINE).await
     }
 
     async fn attend_http_2(
         self: Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         visitor: Visitor,
-        stop: Stop,
+        mut stop: Stop,
     ) -> Ended {
         let deadlines = self.door.deadlines;
         let pulse = Arc::<Pulse>::default();
@@ -229,7 +229,7 @@ impl<H: Handle> Server<H> {
             .serve_connection(TokioIo::new(stream), service);
         let leave = async {
             tokio::select! {
-                () = told(stop) => {}
+                () = told(&mut stop) => {}
                 () = pulse.until_still(deadlines.head, deadlines.idle) => {}
             }
         };
