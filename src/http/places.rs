@@ -34,6 +34,8 @@ pub struct Place {
     places: Arc<Places>,
     key: u64,
     address: Arc<Address>,
+    /// An address of one client, not of a proxy that asks for many.
+    is_ones: bool,
     _taken: Free,
 }
 
@@ -68,7 +70,8 @@ impl Places {
         let mut addresses = lock(&self.addresses);
         let address = Arc::clone(addresses.entry(key).or_default());
         let before = address.connections.load(Ordering::Relaxed);
-        if !is_proxy && self.per_address_max.is_some_and(|max| before >= max) {
+        let max = self.per_address_max.filter(|_| !is_proxy);
+        if max.is_some_and(|max| before >= max) {
             drop(addresses);
             self.tell(peer);
             return None;
@@ -78,6 +81,7 @@ impl Places {
             places: Arc::clone(self),
             key,
             address,
+            is_ones: max.is_some(),
             _taken: free,
         })
     }
@@ -106,10 +110,12 @@ impl Place {
     pub fn is_crowded(&self) -> bool {
         let of_address = self.address.untaken_bytes.load(Ordering::Relaxed);
         let of_all = self.places.untaken_bytes.load(Ordering::Relaxed);
-        let of_address_max = match self.places.per_address_max {
-            _ if of_all > limits::UNTAKEN_MAX_BYTES => limits::UNTAKEN_ALWAYS_BYTES,
-            Some(_) => limits::UNTAKEN_PER_ADDRESS_MAX_BYTES,
-            None => limits::UNTAKEN_MAX_BYTES,
+        let of_address_max = if of_all > limits::UNTAKEN_MAX_BYTES {
+            limits::UNTAKEN_ALWAYS_BYTES
+        } else if self.is_ones {
+            limits::UNTAKEN_PER_ADDRESS_MAX_BYTES
+        } else {
+            limits::UNTAKEN_MAX_BYTES
         };
         of_address > of_address_max
     }
@@ -254,5 +260,15 @@ mod tests {
         let page = Bytes::from(vec![b'x'; limits::UNTAKEN_PER_ADDRESS_MAX_BYTES + 1]);
         let _untaken = taken[0].count(page);
         assert!(!taken[0].is_crowded());
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_not_crowded_by_what_one_client_may_leave() {
+        let places = places(Some(1));
+        let free = places.free().await;
+        let proxy = places.take(free, HOME, true).expect("room");
+        let page = Bytes::from(vec![b'x'; limits::UNTAKEN_PER_ADDRESS_MAX_BYTES + 1]);
+        let _untaken = proxy.count(page);
+        assert!(!proxy.is_crowded());
     }
 }
