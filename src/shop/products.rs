@@ -157,6 +157,18 @@ pub fn name_category(
     }
 }
 
+/// A category is taken away when nothing is in it.
+pub fn delete_category(
+    category: Option<Category>,
+    products: u64,
+) -> Result<Category, CategoryRefusal> {
+    let category = category.ok_or(CategoryRefusal::NotFound)?;
+    if products > 0 {
+        return Err(CategoryRefusal::NotEmpty);
+    }
+    Ok(category)
+}
+
 /// Which products a search asks for; `None` and the empty text mean any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {

@@ -275,6 +275,17 @@ pub fn edit_profile(
     })
 }
 
+/// Changes a password that was checked; `None` when the account has another one by now, of which
+/// that `checked_hash` is not.
+pub fn replace_password(
+    account: Account,
+    checked_hash: &str,
+    password_hash: String,
+) -> Option<Account> {
+    let is_still_so = account.password_hash == checked_hash;
+    is_still_so.then(|| change_password(account, password_hash))
+}
+
 /// A new password ends every session.
 pub fn change_password(account: Account, password_hash: String) -> Account {
     Account {

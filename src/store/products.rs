@@ -257,12 +257,11 @@ impl Store {
         id: CategoryId,
     ) -> Result<Result<(), CategoryRefusal>, StoreError> {
         self.write(move |tx| {
-            let Some(category): Option<Category> = tx.get(&CATEGORIES, &id)? else {
-                return Ok(Err(CategoryRefusal::NotFound));
+            let products = tx.count(Counter::ProductsIn(id))?;
+            let category = match products::delete_category(tx.get(&CATEGORIES, &id)?, products) {
+                Ok(category) => category,
+                Err(refusal) => return Ok(Err(refusal)),
             };
-            if tx.count(Counter::ProductsIn(id))? > 0 {
-                return Ok(Err(CategoryRefusal::NotEmpty));
-            }
             tx.remove(&CATEGORY_NAMES, &category.name.key())?;
             tx.remove(&CATEGORIES, &id)?;
             tx.take_one(Counter::Categories)?;

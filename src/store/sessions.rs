@@ -19,19 +19,11 @@ impl Store {
     pub async fn sign_in(&self, sign_in: SignIn) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let account: Option<Account> = tx.get(&ACCOUNTS, &sign_in.session.user)?;
-            let account = account.filter(|account| {
-                account.is_active && account.password_hash == sign_in.password_hash
-            });
-            let Some(account) = account else {
-                return Ok(false);
-            };
-            // Of the era of now: all sessions may have been ended while the password was checked.
-            let session = Session {
-                era: account.era,
-                ..sign_in.session
-            };
-            tx.put_session(&sign_in.token, &session)?;
-            Ok(true)
+            let session = sessions::open(account, &sign_in.password_hash, sign_in.session);
+            if let Some(session) = &session {
+                tx.put_session(&sign_in.token, session)?;
+            }
+            Ok(session.is_some())
         })
         .await
     }

@@ -82,12 +82,11 @@ impl Store {
     ) -> Result<Option<Account>, StoreError> {
         self.write(move |tx| {
             let before: Account = tx.must_get(&ACCOUNTS, &id)?;
-            if before.password_hash != old_hash {
-                return Ok(None);
+            let account = users::replace_password(before.clone(), &old_hash, new_hash);
+            if let Some(account) = &account {
+                tx.put_account(Some(&before), account)?;
             }
-            let account = users::change_password(before.clone(), new_hash);
-            tx.put_account(Some(&before), &account)?;
-            Ok(Some(account))
+            Ok(account)
         })
         .await
     }

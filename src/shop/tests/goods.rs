@@ -101,6 +101,26 @@ fn a_category_may_have_a_name_that_is_free_or_its_own() {
 }
 
 #[test]
+fn a_category_is_taken_away_when_nothing_is_in_it() {
+    let name = CategoryName::parse("Lamps").unwrap();
+    let lamps = || {
+        Some(Category {
+            id: CategoryId(3),
+            name: name.clone(),
+        })
+    };
+    for (category, products, expected) in [
+        (None, 0, Err(CategoryRefusal::NotFound)),
+        (None, 1, Err(CategoryRefusal::NotFound)),
+        (lamps(), 1, Err(CategoryRefusal::NotEmpty)),
+        (lamps(), 0, Ok(lamps().unwrap())),
+    ] {
+        let answer = products::delete_category(category, products);
+        assert_eq!(answer, expected, "{products} in it");
+    }
+}
+
+#[test]
 fn category_names_are_kept_as_written_and_compared_without_case() {
     let name = |text| CategoryName::parse(text).unwrap();
     assert_eq!(name(" Desk Lamps ").as_str(), "Desk Lamps");

@@ -74,6 +74,52 @@ fn the_last_contact_stays() {
 }
 
 #[test]
+fn a_session_is_opened_with_the_password_of_now_and_in_the_era_of_now() {
+    use sessions::{Family, Session, open};
+    let of_now = Account {
+        era: 4,
+        ..account(Role::Customer)
+    };
+    let hash = of_now.password_hash.clone();
+    let session = Session {
+        user: ANN,
+        family: Family([1; 16]),
+        era: 3,
+        expires_at: NOW,
+        is_spent: false,
+    };
+    let opened = open(Some(of_now.clone()), &hash, session.clone());
+    assert_eq!(
+        opened,
+        Some(Session {
+            era: 4,
+            ..session.clone()
+        })
+    );
+    assert_eq!(open(None, &hash, session.clone()), None);
+    let other = format!("{hash} of another");
+    assert_eq!(open(Some(of_now.clone()), &other, session.clone()), None);
+    let shut = Account {
+        is_active: false,
+        ..of_now
+    };
+    assert_eq!(open(Some(shut), &hash, session), None);
+}
+
+#[test]
+fn a_password_is_replaced_while_it_is_the_one_that_was_checked() {
+    let before = account(Role::Customer);
+    let hash = before.password_hash.clone();
+    let after = users::replace_password(before.clone(), &hash, "new".into());
+    assert_eq!(
+        after,
+        Some(users::change_password(before.clone(), "new".into()))
+    );
+    let other = format!("{hash} of another");
+    assert_eq!(users::replace_password(before, &other, "new".into()), None);
+}
+
+#[test]
 fn a_session_lives_once_and_only_in_its_era() {
     use sessions::{Facts, Family, Refusal, Session, check};
     let account = account(Role::Customer);
