@@ -11,6 +11,7 @@ use ureq::tls::TlsConfig;
 
 use super::{Bar, Ended};
 use crate::app::{App, AppError, now, operator_token};
+use crate::keys::{self, Fate};
 use crate::settings::{Backup, CommandLine, Restore};
 use crate::store::{self, Folder, FolderError, Made, Progress};
 
@@ -175,6 +176,9 @@ pub fn restore(line: &CommandLine, asked: &Restore) -> anyhow::Result<Ended> {
             error => error.into(),
         })?;
     drop(bar);
+    // Ids of accounts that were opened after the backup are given out again, and tokens name ids.
+    let ended = keys::rotate(&folder, Fate::EndNow, now());
+    ended.context("the shop is restored, but tokens made before are still good: end them with `electron-market key rotate --at-once` before it opens")?;
     say(&asked.from, before.as_deref());
     Ok(Ended::Well)
 }
@@ -189,7 +193,10 @@ fn tell(to: &Path, Made { bytes, records }: Made) {
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 fn say(from: &Path, before: Option<&Path>) {
-    println!("The shop is as it was in {}.", from.display());
+    println!(
+        "The shop is as it was in {}. No token made before is good: everybody signs in anew.",
+        from.display()
+    );
     if let Some(before) = before {
         println!("What was there is kept as {}.", before.display());
     }

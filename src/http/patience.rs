@@ -276,3 +276,38 @@ fn an_http_2_connection_that_says_nothing_or_only_answers_pings_is_left() {
         });
     });
 }
+
+#[test]
+fn who_asks_on_over_http_2_and_takes_no_reply_is_left() {
+    let (door, tls) = with_tls();
+    with_door(door, move |address| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let stream = handshake(&tls, address).await;
+            let spoken = h2::client::Builder::new()
+                .initial_window_size(0)
+                .handshake::<_, bytes::Bytes>(stream);
+            let (mut asks, connection) = spoken.await.expect("spoken");
+            let connection = tokio::spawn(connection);
+            let ask = |path: &str| {
+                let ask = hyper::Request::get(format!("https://localhost{path}"));
+                ask.body(()).expect("a request")
+            };
+            let began = Instant::now();
+            let (_greedy, _) = asks.send_request(ask("/much"), true).expect("sent");
+            while !connection.is_finished() {
+                assert!(began.elapsed() < SHORT.body * 3 + LATE, "it is not left");
+                let ready = asks.clone().ready().await;
+                let sent = ready.and_then(|mut asks| asks.send_request(ask("/"), true));
+                if let Ok((reply, _)) = sent {
+                    let _ = reply.await;
+                }
+                tokio::time::sleep(SHORT.idle / 5).await;
+            }
+            assert!(began.elapsed() > SHORT.body);
+        });
+    });
+}

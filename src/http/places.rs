@@ -36,7 +36,15 @@ pub struct Place {
     address: Arc<Address>,
     /// An address of one client, not of a proxy that asks for many.
     is_ones: bool,
+    own: Arc<Own>,
     _taken: Free,
+}
+
+/// What a connection's client takes.
+#[derive(Debug, Default)]
+struct Own {
+    untaken: AtomicUsize,
+    taken: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -48,9 +56,11 @@ struct Address {
 impl Places {
     /// `per_address_max` is `None` where addresses are not told apart.
     pub fn new(per_address_max: Option<usize>) -> Self {
+        let all = connections_max();
         Self {
-            free: Arc::new(Semaphore::new(connections_max())),
-            per_address_max,
+            free: Arc::new(Semaphore::new(all)),
+            // However few files may be open, no address has all of them.
+            per_address_max: per_address_max.map(|max| max.min((all / 4).max(1))),
             addresses: Mutex::default(),
             untaken_bytes: Arc::default(),
             told: Mutex::default(),
@@ -82,6 +92,7 @@ impl Places {
             key,
             address,
             is_ones: max.is_some(),
+            own: Arc::default(),
             _taken: free,
         })
     }
@@ -125,11 +136,26 @@ impl Place {
         if body.is_empty() {
             return body;
         }
+        self.own.untaken.fetch_add(1, Ordering::Relaxed);
+        let own = Arc::clone(&self.own);
         let counts = [&self.address.untaken_bytes, &self.places.untaken_bytes].map(Arc::clone);
         for count in &counts {
             count.fetch_add(body.len(), Ordering::Relaxed);
         }
-        Bytes::from_owner(Untaken { body, counts })
+        Bytes::from_owner(Untaken { body, counts, own })
+    }
+
+    /// Waits until there were replies to take for so long, and none was taken.
+    pub async fn until_stuck(&self, patience: Duration) {
+        loop {
+            let before = self.own.taken.load(Ordering::Relaxed);
+            let had_some = self.own.untaken.load(Ordering::Relaxed) > 0;
+            tokio::time::sleep(patience).await;
+            let took_none = self.own.taken.load(Ordering::Relaxed) == before;
+            if had_some && took_none {
+                return;
+            }
+        }
     }
 }
 
@@ -143,6 +169,7 @@ impl Drop for Place {
 struct Untaken {
     body: Bytes,
     counts: [Arc<AtomicUsize>; 2],
+    own: Arc<Own>,
 }
 
 impl AsRef<[u8]> for Untaken {
@@ -156,6 +183,8 @@ impl Drop for Untaken {
         for count in &self.counts {
             count.fetch_sub(self.body.len(), Ordering::Relaxed);
         }
+        self.own.untaken.fetch_sub(1, Ordering::Relaxed);
+        self.own.taken.fetch_add(1, Ordering::Relaxed);
     }
 }
 

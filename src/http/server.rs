@@ -210,6 +210,7 @@ impl<H: Handle> Server<H> {
         let deadlines = self.door.deadlines;
         let pulse = Arc::<Pulse>::default();
         let (beats, visitor) = (Arc::clone(&pulse), Arc::new(visitor));
+        let visited = Arc::clone(&visitor);
         let service = service_fn(move |request| {
             let (server, visitor) = (Arc::clone(&self), Arc::clone(&visitor));
             let beat = beats.begin();
@@ -231,6 +232,7 @@ impl<H: Handle> Server<H> {
             tokio::select! {
                 () = told(&mut stop) => {}
                 () = pulse.until_still(deadlines.head, deadlines.idle) => {}
+                () = visited.place.until_stuck(deadlines.body) => {}
             }
         };
         until_left(connection, leave, deadlines.body).await

@@ -24,13 +24,13 @@ pub struct Family(pub [u8; 16]);
 
 /// The session that somebody opens with a password; `None` when the account has another one by
 /// now, of which that `checked_hash` is not, or was shut.
-pub fn open(account: Option<Account>, checked_hash: &str, session: Session) -> Option<Session> {
+pub fn open(account: Option<Account>, checked_hash: &str, session: &Session) -> Option<Session> {
     let account = account?;
     let is_still_good = account.is_active && account.password_hash == checked_hash;
     // Of the era of now: all sessions may have been ended while the password was checked.
     is_still_good.then_some(Session {
         era: account.era,
-        ..session
+        ..session.clone()
     })
 }
 

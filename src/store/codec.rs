@@ -10,8 +10,9 @@ use serde::de::DeserializeOwned;
 /// Bytes before the payload.
 const HEADER_LEN: usize = 6;
 
-/// The largest payload read: an order of 500 lines is about 0.5 MB, a photo at most 4.2 MB.
-const PAYLOAD_MAX: usize = 8 << 20;
+/// The largest payload read. An order of 500 lines is about 0.5 MB, a photo at most 4.2 MB, a kept
+/// reply with a cart of 500 lines 61 MB at worst: 20,000 characters each, written as `\\u0001`.
+const PAYLOAD_MAX: usize = 64 << 20;
 
 /// Which record this is: the table's tag and the version of its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

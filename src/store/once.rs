@@ -95,6 +95,13 @@ impl Desk {
     }
 }
 
+impl KeptReply {
+    /// Whether another try may be answered otherwise: it came too slowly or too often, or we failed.
+    fn is_of_the_moment(&self) -> bool {
+        [408, 429].contains(&self.status) || self.status >= 500
+    }
+}
+
 impl Store {
     /// What became of this request, if it was made before.
     pub fn kept(&self, once: &Once) -> Result<Option<Outcome>, StoreError> {
@@ -102,7 +109,7 @@ impl Store {
     }
 
     /// Does the work, unless it was done before, and keeps its reply. The work writes through
-    /// the store that it is given. A reply of 500 and above is not kept.
+    /// the store that it is given. A reply of the moment is not kept.
     pub async fn do_once<F>(
         &self,
         once: Once,
@@ -122,7 +129,7 @@ impl Store {
             Poll::Pending => Poll::Ready(None),
         });
         match up_to_a_write.await {
-            Some(reply) if reply.status >= 500 => Ok(Outcome::Done(reply)),
+            Some(reply) if reply.is_of_the_moment() => Ok(Outcome::Done(reply)),
             // Nothing was written, and the same will be said again.
             Some(reply) => {
                 self.write(move |tx| {
@@ -196,7 +203,7 @@ impl Ask for Keeping {
                 break reply;
             }
         };
-        if reply.status >= 500 {
+        if reply.is_of_the_moment() {
             return Err(StoreError::Bug);
         }
         tx.keep(&self.once, &reply)?;

@@ -19,7 +19,7 @@ impl Store {
     pub async fn sign_in(&self, sign_in: SignIn) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let account: Option<Account> = tx.get(&ACCOUNTS, &sign_in.session.user)?;
-            let session = sessions::open(account, &sign_in.password_hash, sign_in.session);
+            let session = sessions::open(account, &sign_in.password_hash, &sign_in.session);
             if let Some(session) = &session {
                 tx.put_session(&sign_in.token, session)?;
             }

@@ -149,6 +149,10 @@ impl Names {
         self.0.insert(name.to_owned(), value);
     }
 
+    pub fn forget(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     pub fn text(&self, name: &str) -> Option<String> {
         Some(match self.0.get(name)? {
             Value::String(text) => text.clone(),

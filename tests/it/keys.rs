@@ -178,3 +178,32 @@ fn the_doctor_tells_of_keys() {
     let refused = run(shop.dir(), "key rotate", "");
     assert_eq!(refused.code, Some(65), "{refused:?}");
 }
+
+#[test]
+fn a_token_of_before_a_restore_opens_nobodys_account_after_it() {
+    let mut shop = Shop::open();
+    shop.close();
+    let file = shop.dir().join("early.redb");
+    must_run(shop.dir(), &format!("backup {}", file.display()), "");
+    shop.reopen();
+    let mallory = shop.token("ann");
+    shop.close();
+    must_run(
+        shop.dir(),
+        &format!("restore {} --force", file.display()),
+        "",
+    );
+    shop.reopen();
+    shop.say("nobody", "POST /auth/sign-up/", json!({
+        "username": "victim", "email": "victim@shop.test", "password": "strong tea", "confirm_pass": "strong tea",
+    }))
+    .told(201);
+    for (call, token) in [
+        ("GET /auth/profile/", &mallory),
+        ("PATCH /auth/profile/update/", &mallory),
+    ] {
+        let ask = Ask::new(call).header("Authorization", &format!("Bearer {token}"));
+        let heard = shop.ask(ask);
+        assert_eq!(heard.status, 401, "{call}: {}", heard.text());
+    }
+}

@@ -262,8 +262,13 @@ fn everything_that_changes_something_can_be_asked_for_once() {
         ),
         (
             "ann",
+            "POST /cart/cart-add/".to_owned(),
+            json!({"product_id": 1, "quantity": 2}),
+        ),
+        (
+            "ann",
             "PATCH /cart/cart-update/".to_owned(),
-            json!({"product_id": 1, "quantity": 0}),
+            json!({"product_id": 1, "quantity": 1}),
         ),
         ("ann", "DELETE /cart/cart-clear/".to_owned(), Value::Null),
         ("ann", "POST /auth/logout-all/".to_owned(), Value::Null),
@@ -271,7 +276,7 @@ fn everything_that_changes_something_can_be_asked_for_once() {
     for (number, (who, call, body)) in calls.iter().enumerate() {
         let key = format!("key-{number}");
         let first = keyed(&shop, who, call, &key, body);
-        assert!(first.status < 500, "{call}: {}", first.text());
+        assert!(first.status < 300, "{call}: {}", first.text());
         assert_replayed(&first, &keyed(&shop, who, call, &key, body));
     }
     let statuses: Vec<Value> = shop

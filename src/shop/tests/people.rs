@@ -88,7 +88,7 @@ fn a_session_is_opened_with_the_password_of_now_and_in_the_era_of_now() {
         expires_at: NOW,
         is_spent: false,
     };
-    let opened = open(Some(of_now.clone()), &hash, session.clone());
+    let opened = open(Some(of_now.clone()), &hash, &session);
     assert_eq!(
         opened,
         Some(Session {
@@ -96,14 +96,14 @@ fn a_session_is_opened_with_the_password_of_now_and_in_the_era_of_now() {
             ..session.clone()
         })
     );
-    assert_eq!(open(None, &hash, session.clone()), None);
+    assert_eq!(open(None, &hash, &session), None);
     let other = format!("{hash} of another");
-    assert_eq!(open(Some(of_now.clone()), &other, session.clone()), None);
+    assert_eq!(open(Some(of_now.clone()), &other, &session), None);
     let shut = Account {
         is_active: false,
         ..of_now
     };
-    assert_eq!(open(Some(shut), &hash, session), None);
+    assert_eq!(open(Some(shut), &hash, &session), None);
 }
 
 #[test]

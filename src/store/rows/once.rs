@@ -123,3 +123,33 @@ async fn a_reply_is_kept_for_a_day_and_then_swept() {
     assert_eq!((sweep(KEPT_S + 1).await, left()), (2, [0, 0]));
     must_be_sound(&store);
 }
+
+#[tokio::test]
+async fn the_largest_reply_is_kept_and_sound() {
+    let store = shop().await;
+    // A cart of 500 lines, each with 20,000 characters that take six bytes.
+    let large = || KeptReply {
+        body: vec![b'x'; 61_000_000],
+        ..reply(200)
+    };
+    let work = async move |store: Store| {
+        let said = store.comment_on(ProductId(1), ANN, "Fine".into(), NOW);
+        said.await.expect("laid on the desk").expect("there");
+        large()
+    };
+    let outcome = store.do_once(once(ANN, 1, NOW), work).await;
+    assert!(outcome.expect("written") == Outcome::Done(large()));
+    let again = store.kept(&once(ANN, 1, NOW)).expect("read");
+    assert!(again == Some(Outcome::Replayed(large())));
+    must_be_sound(&store);
+}
+
+#[tokio::test]
+async fn what_may_be_answered_otherwise_soon_is_not_kept() {
+    let store = shop().await;
+    for status in [408, 429, 500, 503] {
+        let outcome = store.do_once(once(ANN, 1, NOW), async move |_| reply(status));
+        assert_eq!(outcome.await.expect("done"), Outcome::Done(reply(status)));
+        assert_eq!(store.kept(&once(ANN, 1, NOW)).expect("read"), None);
+    }
+}
