@@ -15,7 +15,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::http::network;
 
-/// Callers fall into so many buckets. Each takes some 40 bytes in each of four lists, once
+/// Callers fall into so many buckets. Each takes some 40 bytes in each of five lists, once
 /// somebody fell into it, and 8 for who is shut out, always: at most 55 MB in all.
 const BUCKETS: u64 = 1 << 18;
 
@@ -26,6 +26,10 @@ const VISITS_BURST: u32 = 4_000;
 
 /// Accounts opened from one address.
 const SIGN_UPS_PER_MINUTE: u32 = 30;
+
+/// KiB of replies that are kept for a day, of requests from one address that are done once.
+const KEPT_KIB_A_DAY: u32 = 256 << 10;
+const DAY: Duration = Duration::from_hours(24);
 
 /// Wrong passwords for one name from one address; then that pair is shut out for so long. In
 /// between one is forgotten every 90 s.
@@ -48,6 +52,7 @@ struct Counts {
     by_address: Limiter,
     by_caller: Limiter,
     sign_ups: Limiter,
+    kept: Limiter,
     wrong_passwords: Limiter,
     /// Until when a bucket is shut out, in milliseconds after `began`.
     shut_out: Vec<AtomicU64>,
@@ -65,6 +70,9 @@ impl Rates {
         let wrong_passwords = Quota::with_period(SHUT_OUT / WRONG_PASSWORDS_MAX)
             .expect("not zero")
             .allow_burst(wrong);
+        let kept = Quota::with_period(DAY / KEPT_KIB_A_DAY)
+            .expect("not zero")
+            .allow_burst(count(KEPT_KIB_A_DAY));
         let mut shut_out = Vec::new();
         shut_out.resize_with(
             usize::try_from(BUCKETS).expect("a small number"),
@@ -76,6 +84,7 @@ impl Rates {
                 by_address: RateLimiter::keyed(visits()),
                 by_caller: RateLimiter::keyed(visits()),
                 sign_ups: RateLimiter::keyed(Quota::per_minute(count(SIGN_UPS_PER_MINUTE))),
+                kept: RateLimiter::keyed(kept),
                 wrong_passwords: RateLimiter::keyed(wrong_passwords),
                 shut_out,
                 began: Instant::now(),
@@ -100,6 +109,25 @@ impl Rates {
 
     pub fn sign_up(&self, address: IpAddr) -> Result<(), TooMany> {
         self.count(|counts| counts.take(&counts.sign_ups, network(address), NonZeroU32::MIN))
+    }
+
+    /// Whether one more reply may be kept for somebody at an address.
+    pub fn may_keep(&self, address: IpAddr) -> Result<(), TooMany> {
+        self.count(|counts| counts.take(&counts.kept, network(address), NonZeroU32::MIN))
+    }
+
+    /// A reply of so many bytes is kept for them. The last one may be more than is left, and takes
+    /// nearly all of it.
+    pub fn kept(&self, address: IpAddr, bytes: usize) {
+        let Some(counts) = &self.counts else { return };
+        let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX);
+        let mut kib = NonZeroU32::new(kib.min(KEPT_KIB_A_DAY));
+        while let Some(cost) = kib {
+            if counts.take(&counts.kept, network(address), cost).is_ok() {
+                break;
+            }
+            kib = NonZeroU32::new(cost.get() / 2);
+        }
     }
 
     /// Whether this name may be tried from this address.
@@ -133,6 +161,7 @@ impl Rates {
             &counts.by_address,
             &counts.by_caller,
             &counts.sign_ups,
+            &counts.kept,
             &counts.wrong_passwords,
         ];
         for limiter in limiters {
@@ -200,6 +229,27 @@ mod tests {
         }
         assert!(rates.sign_up(v4(1)).is_err());
         assert_eq!(rates.sign_up(v4(2)), Ok(()));
+    }
+
+    #[test]
+    fn an_address_has_so_much_kept_in_a_day() {
+        let rates = Rates::limited();
+        let mib = |count: u32| usize::try_from(count).expect("small") << 20;
+        for _ in 0..4 {
+            assert_eq!(rates.may_keep(v4(1)), Ok(()));
+            rates.kept(v4(1), mib(60));
+        }
+        assert_eq!(rates.may_keep(v4(1)), Ok(()), "16 MiB are left");
+        rates.kept(v4(1), mib(60));
+        let mut more = 0;
+        while rates.may_keep(v4(1)).is_ok() {
+            more += 1;
+            rates.kept(v4(1), mib(60));
+        }
+        assert!(more < 10, "{more} more than there was room for");
+        assert_eq!(rates.may_keep(v4(2)), Ok(()));
+        rates.kept(v4(2), 100); // Less than a KiB costs what asking costs.
+        assert_eq!(rates.may_keep(v4(2)), Ok(()));
     }
 
     #[test]

@@ -82,13 +82,18 @@ pub async fn call(
     let outcome = if let Some(outcome) = visit.store.kept(&once)? {
         outcome
     } else {
-        let store = visit.store.clone();
+        let (store, client) = (visit.store.clone(), visit.request.client);
+        parts.rates.may_keep(client)?;
         let work = |store| {
             visit.store = store;
             let answer = (row.call)(visit);
             async move { kept(&answer.await.unwrap_or_else(Problem::reply)) }
         };
-        store.do_once(once, work).await?
+        let outcome = store.do_once(once, work).await?;
+        if let Outcome::Done(reply) = &outcome {
+            parts.rates.kept(client, reply.body.len());
+        }
+        outcome
     };
     match outcome {
         Outcome::Done(reply) => sent(reply),
