@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Slow clients, a crowd at the login and more work than there is time for, against the release
 # build on this machine: what a browsing customer notices. Needs wrk and slowhttptest (Debian has
-# both), and root for the browsing customer's clock: it is never kept waiting by the load, which has
+# both), python3, and root for the browsing customer's clock: it is never kept waiting by the load, which has
 # the lowest priority, as if it came from elsewhere. Each part is bounded in time and count.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -88,4 +88,30 @@ capacity=$(awk '{print $1}' <<<"$peak")
 crowd=3000
 say "lists, five times as many, a minute" "$(flood $crowd 60 $((crowd * 1000 / (5 * capacity))))"
 say "afterwards" "$(browse 5)"
+
+# The same shop with its limits on: 5,000 readers of ten other addresses who take next to nothing.
+kill "$pid"; wait "$pid" || true
+"$binary" serve --listen 127.0.0.1:$port --log error >"$here/out" 2>>"$here/log" & pid=$!
+until curl -fs $url/readyz >/dev/null; do sleep 0.1; done
+cat >"$here/browse.lua" <<'LUA'
+function delay() return 50 end
+LUA
+say "browsing within the limits" "$(browse 8)"
+cat >"$here/readers.py" <<'PY'
+import socket, sys, time
+readers = []
+for n in range(5000):
+    reader = socket.socket()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.bind((f"127.0.1.{n % 10 + 1}", 0))
+    reader.connect(("127.0.0.1", int(sys.argv[1])))
+    reader.sendall(b"GET /products/products/?limit=1000 HTTP/1.1\r\nHost: shop\r\n\r\n")
+    readers.append(reader)
+time.sleep(24)
+PY
+timeout 40 nice -n 19 python3 "$here/readers.py" $port & slow=$!
+sleep 14
+open=$(ss -tn state established "( sport = :$port )" | wc -l)
+say "beside 5,000 readers elsewhere ($open open)" "$(browse 8)"
+kill "$slow" 2>/dev/null || true; wait "$slow" 2>/dev/null || true
 grep -c panicked "$here/log" || true
