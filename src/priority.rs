@@ -1,5 +1,7 @@
 //! Priority: work that may take its time steps back behind what somebody waits for.
 
+use std::time::{Duration, Instant};
+
 /// How far a thread steps back: its `nice` value, which on Linux each thread has for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepBack {
@@ -9,6 +11,32 @@ pub enum StepBack {
     /// One client waits for tens of milliseconds of work, many others for microseconds: it gets
     /// a third of what an ordinary thread gets.
     Little,
+}
+
+/// Work that rests between stretches: it takes about a quarter of the time, and leaves the rest,
+/// memory and disk too, to others.
+#[derive(Debug)]
+pub struct Pace(Instant);
+
+/// Shorter work needs no rest yet.
+const STRETCH: Duration = Duration::from_millis(2);
+/// The longest rest: a thread that was kept waiting did not work all that time.
+const REST_MAX: Duration = Duration::from_millis(50);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Pace {
+    pub fn rest(&mut self) {
+        let worked = self.0.elapsed();
+        if worked >= STRETCH {
+            std::thread::sleep((worked * 3).min(REST_MAX));
+            self.0 = Instant::now();
+        }
+    }
 }
 
 /// Steps back for the rest of this thread's life, which has no work but this.

@@ -10,7 +10,7 @@ use redb::{Durability, ReadableTable, TableDefinition};
 use super::disk::{self, Handle};
 use super::tables::{NAMES, Read, Snapshot};
 use super::{DRAFT_NAME, FILE_NAME, Findings, Folder, Progress, Store, StoreError};
-use crate::priority::{StepBack, step_back};
+use crate::priority::{Pace, StepBack, step_back};
 
 /// Memory for the pages of a backup while it is written or read.
 const CACHE_BYTES: usize = 16 << 20;
@@ -78,6 +78,11 @@ impl Store {
         }
         self.see_room_for(to)?;
         let draft = draft_of(to);
+        let mut pace = Pace::default();
+        let mut tell = |progress| {
+            tell(progress);
+            pace.rest();
+        };
         let copied = in_background(|| {
             let records = copy(&self.snapshot()?, &draft, &mut tell)?;
             sound(&draft, &mut tell)?;
