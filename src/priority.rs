@@ -49,3 +49,22 @@ pub fn step_back(how_far: StepBack) {
     // Where it is not allowed, the work only takes more from the others.
     let _ = rustix::process::setpriority_process(Some(this), nice);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_worked_rests_longer_and_who_did_not_does_not() {
+        let mut pace = Pace::default();
+        let began = Instant::now();
+        std::thread::sleep(STRETCH * 3);
+        pace.rest();
+        assert!(began.elapsed() >= STRETCH * 12, "{:?}", began.elapsed());
+        let worked_long_ago = Instant::now().checked_sub(Duration::from_hours(1));
+        let mut pace = Pace(worked_long_ago.unwrap_or_else(Instant::now));
+        let began = Instant::now();
+        pace.rest();
+        assert!(began.elapsed() < REST_MAX * 20, "{:?}", began.elapsed());
+    }
+}

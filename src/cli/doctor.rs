@@ -6,7 +6,7 @@ use super::{Bar, Ended};
 use crate::app::App;
 use crate::auth::token::EarlierKey;
 use crate::keys::{self, KeyError};
-use crate::search::Search;
+use crate::search::{Checked, Search};
 use crate::settings::CommandLine;
 use crate::store::Progress;
 
@@ -20,17 +20,29 @@ pub async fn doctor(line: &CommandLine) -> anyhow::Result<Ended> {
     })?;
     drop(bar);
     // An index can only be compared with a store that can be read.
-    let index = if findings.is_empty() {
-        Search::check(&line.data_dir, &app.store)?
+    let checked = if findings.is_empty() {
+        Some(Search::check(&line.data_dir, &app.store)?)
     } else {
-        Vec::new()
+        None
+    };
+    let (index, agreement) = match checked {
+        None => (Vec::new(), ""),
+        Some(Checked::Missing) => (
+            Vec::new(),
+            ". There is no search index: the shop builds it when it opens.",
+        ),
+        Some(Checked::Behind) => (
+            Vec::new(),
+            ". The search index is behind: the shop catches up when it opens.",
+        ),
+        Some(Checked::Compared(wrong)) => (wrong, ", and so does the search index."),
     };
     app.close().await?;
     let keys = look_at_keys(&line.data_dir);
     let told = findings.told.iter().map(ToString::to_string);
     let lines: Vec<String> = told.collect();
-    tell(records, &lines, findings.more, &index);
-    tell_of_keys(&keys);
+    tell(records, &lines, findings.more, &index, agreement);
+    tell_of_keys(&line.data_dir, &keys);
     if lines.is_empty() && index.is_empty() && keys.is_ok() {
         Ok(Ended::Well)
     } else {
@@ -47,7 +59,13 @@ fn look_at_keys(data_dir: &Path) -> Result<Vec<EarlierKey>, KeyError> {
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
-fn tell_of_keys(keys: &Result<Vec<EarlierKey>, KeyError>) {
+fn tell_of_keys(data_dir: &Path, keys: &Result<Vec<EarlierKey>, KeyError>) {
+    if !data_dir.join(keys::NAME).exists() {
+        println!(
+            "There is no {}: the shop makes one when it opens, and no token made before is good.",
+            keys::NAME
+        );
+    }
     match keys {
         Ok(earlier) => {
             for EarlierKey { until, .. } in earlier {
@@ -60,7 +78,7 @@ fn tell_of_keys(keys: &Result<Vec<EarlierKey>, KeyError>) {
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
-fn tell(records: u64, findings: &[String], more: usize, index: &[String]) {
+fn tell(records: u64, findings: &[String], more: usize, index: &[String], agreement: &str) {
     for finding in findings {
         println!("store: {finding}");
     }
@@ -81,6 +99,6 @@ fn tell(records: u64, findings: &[String], more: usize, index: &[String]) {
         );
     }
     if findings.is_empty() && index.is_empty() {
-        println!("{records} records are sound and agree, and so does the search index.");
+        println!("{records} records are sound and agree{agreement}");
     }
 }

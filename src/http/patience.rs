@@ -193,6 +193,35 @@ fn who_takes_nothing_of_many_replies_is_made_no_more_of_them() {
     });
 }
 
+#[test]
+fn who_asks_for_much_many_times_at_once_is_not_given_it_all() {
+    let door = Door {
+        per_address_max: Some(9),
+        ..Door::default()
+    };
+    with_door(door, |address| {
+        let ask = |_| {
+            let mut socket = TcpStream::connect(address).expect("connected");
+            let ask = "GET /much-later HTTP/1.1\r\nHost: shop\r\n\r\n";
+            socket.write_all(ask.as_bytes()).expect("sent");
+            socket
+        };
+        let given = (0..8)
+            .map(ask)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .filter(|socket| {
+                let mut begun = [0; 12];
+                let mut socket = socket;
+                socket.read_exact(&mut begun).expect("answered");
+                begun == *b"HTTP/1.1 200"
+            });
+        // Two fill it, a third passes it, and a fourth may have come beside that one.
+        let given = given.collect::<Vec<_>>().len();
+        assert!((3..=4).contains(&given), "{given}");
+    });
+}
+
 /// A door that speaks TLS, and a client for it.
 fn with_tls() -> (Door, TlsConnector) {
     let CertifiedKey { cert, signing_key } =

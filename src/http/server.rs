@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::Full;
+use hyper::Method;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::server::conn::{http1, http2};
@@ -263,7 +264,15 @@ impl<H: Handle> Server<H> {
         let request = Request::new(head, body, id.clone(), client, self.door.deadlines);
         let leftover = request.leftover();
         let reply = match admitted {
-            Ok(()) => self.answer(request).await,
+            Ok(()) => {
+                let reply = self.answer(request).await;
+                // What many waited for at once was admitted before any of it was there.
+                if method == Method::GET && place.is_crowded() {
+                    self.handler.rejected(Rejected::Crowded)
+                } else {
+                    reply
+                }
+            }
             Err(why) => {
                 drop(request);
                 self.handler.rejected(why)

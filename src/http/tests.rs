@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -14,6 +15,8 @@ use super::{
 /// Echoes bodies up to 8 bytes, of long ones their length; panics when asked to, and says much.
 struct Echo;
 
+/// Enough for others to ask meanwhile.
+const LATER: Duration = Duration::from_millis(700);
 const LONG: usize = 1 << 20;
 /// More than sockets take on their own.
 pub const MUCH: usize = 32 << 20;
@@ -23,7 +26,10 @@ impl Handle for Echo {
 
     async fn handle(&self, mut request: Request) -> Reply {
         assert_ne!(request.path, "/panic", "as asked");
-        if request.path == "/much" {
+        if request.path == "/much-later" {
+            tokio::time::sleep(LATER).await;
+        }
+        if request.path.starts_with("/much") {
             return Reply::new(StatusCode::OK, "text/plain", vec![b'x'; MUCH]);
         }
         let max_bytes = if request.path == "/long" { LONG } else { 8 };

@@ -363,20 +363,29 @@ impl Follower {
 /// Findings told one by one.
 const TOLD_MAX: usize = 20;
 
-/// What is wrong with an index: damage, or products that it knows otherwise than the store.
-pub fn check(folder: &Path, store: &Store) -> Result<Vec<String>, StoreError> {
+/// How an index is, seen from its store.
+#[derive(Debug)]
+pub enum Checked {
+    /// There is none; the next start builds it.
+    Missing,
+    /// It has some catching up to do, and will at the next start.
+    Behind,
+    /// It was compared: damage, or products that it knows otherwise than the store.
+    Compared(Vec<String>),
+}
+
+pub fn check(folder: &Path, store: &Store) -> Result<Checked, StoreError> {
     let (disk, progress) = match DiskIndex::open(folder, store.identity()?) {
         Ok(opened) => opened,
-        // Nothing is amiss: the next start builds it.
-        Err(Unusable::Missing) => return Ok(Vec::new()),
-        Err(unusable) => return Ok(vec![unusable.to_string()]),
+        Err(Unusable::Missing) => return Ok(Checked::Missing),
+        Err(unusable) => return Ok(Checked::Compared(vec![unusable.to_string()])),
     };
     if progress.sequence != store.last_change()? {
-        return Ok(Vec::new()); // It has some catching up to do, and will at the next start.
+        return Ok(Checked::Behind);
     }
     let segments = match disk.segments(&[]) {
         Ok(segments) => segments,
-        Err(error) => return Ok(vec![causes(&error)]),
+        Err(error) => return Ok(Checked::Compared(vec![causes(&error)])),
     };
     let mut known = BTreeMap::new();
     for part in segments.iter().filter_map(|(_, part)| part.as_ref()) {
@@ -399,7 +408,7 @@ pub fn check(folder: &Path, store: &Store) -> Result<Vec<String>, StoreError> {
             .map(|id| format!("product {} is in it and not in the shop", id.0)),
     );
     findings.truncate(TOLD_MAX);
-    Ok(findings)
+    Ok(Checked::Compared(findings))
 }
 
 fn each_change(changes: Changes) -> impl Iterator<Item = Change> {

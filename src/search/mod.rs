@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use crate::shop::products::{Filter, Ordering};
 use crate::store::{PageAsk, Store, StoreError};
+pub use follow::Checked;
 use follow::{FollowError, Follower};
 use rank::RankError;
 use synonyms::Synonyms;
@@ -114,8 +115,8 @@ impl Search {
         Ok(built(&follower))
     }
 
-    /// What is wrong with the index of a shop that is closed; changes nothing.
-    pub fn check(data_dir: &Path, store: &Store) -> Result<Vec<String>, StoreError> {
+    /// How the index of a shop that is closed is; changes nothing.
+    pub fn check(data_dir: &Path, store: &Store) -> Result<Checked, StoreError> {
         follow::check(&data_dir.join(FOLDER), store)
     }
 

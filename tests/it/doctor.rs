@@ -5,7 +5,7 @@ use std::path::Path;
 
 use redb::{Database, ReadableTable as _, TableDefinition};
 
-use crate::command::{Ended, run};
+use crate::command::{Ended, must_run, run};
 use crate::shop::Shop;
 
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
@@ -63,6 +63,30 @@ fn a_sound_shop_is_called_so() {
         ended.code == Some(0) && ended.stdout.contains("are sound"),
         "{ended:?}"
     );
+}
+
+#[test]
+fn what_is_not_there_is_not_called_sound() {
+    let mut shop = Shop::stocked();
+    shop.wait_for_its_index();
+    shop.close();
+    let index = shop.dir().join("index");
+    let said = must_run(shop.dir(), "doctor", "");
+    assert!(
+        said.contains("are sound") && !said.contains("token.key"),
+        "{said}"
+    );
+    fs::remove_dir_all(&index).unwrap();
+    fs::remove_file(shop.dir().join("token.key")).unwrap();
+    let said = must_run(shop.dir(), "doctor", "");
+    for words in [
+        "are sound",
+        "There is no search index",
+        "There is no token.key",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("so does the search index"), "{said}");
 }
 
 #[test]
