@@ -70,19 +70,21 @@ pub fn signing(data_dir: &Path) -> Result<Keys, KeyError> {
 /// Puts a new key in the place of the one that signs; says until when tokens made before are
 /// good.
 pub fn rotate(folder: &Folder, fate: Fate, now: Timestamp) -> Result<Timestamp, KeyError> {
-    let keys = open(folder, now)?;
     let until = match fate {
-        Fate::LiveOut => now.plus_s(REFRESH_S), // No token outlives it.
-        Fate::EndNow => now,
+        Fate::LiveOut => {
+            let until = now.plus_s(REFRESH_S); // No token outlives it.
+            let keys = open(folder, now)?;
+            // First of all: cut short here, the same key signs and is an earlier one too.
+            folder.put_secret(&earlier_name(until)?, &keys.signing)?;
+            until
+        }
+        Fate::EndNow => {
+            // First of all here too: cut short, it plainly has not been done. What cannot be read
+            // goes as well.
+            forget(folder.path(), Timestamp(i64::MAX))?;
+            now
+        }
     };
-    if fate == Fate::LiveOut {
-        // First of all: cut short here, the same key signs and is an earlier one too.
-        folder.put_secret(&earlier_name(until)?, &keys.signing)?;
-    }
-    if fate == Fate::EndNow {
-        // First of all here too: cut short, it plainly has not been done.
-        forget(folder.path(), Timestamp(i64::MAX))?;
-    }
     folder.put_secret(NAME, &token::new_key()?)?;
     // From here on the new key signs.
     Ok(until)

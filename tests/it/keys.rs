@@ -207,3 +207,18 @@ fn a_token_of_before_a_restore_opens_nobodys_account_after_it() {
         assert_eq!(heard.status, 401, "{call}: {}", heard.text());
     }
 }
+
+#[test]
+fn a_key_that_is_broken_is_no_obstacle_to_a_new_one() {
+    let mut shop = Shop::open();
+    shop.close();
+    fs::write(shop.dir().join("token.key"), "short").unwrap();
+    let refused = run(shop.dir(), "key rotate", "");
+    assert!(
+        refused.code != Some(0) && refused.stderr.contains("5 bytes"),
+        "{refused:?}"
+    );
+    must_run(shop.dir(), "key rotate --at-once", "");
+    shop.reopen();
+    shop.token("ann");
+}
