@@ -175,6 +175,7 @@ pub enum Switch {
 
 /// `*`, or a scheme and a host as browsers write them.
 fn origin(text: &str) -> Result<HeaderValue, String> {
+    let text = text.trim();
     let is_origin = text.split_once("://").is_some_and(|(scheme, host)| {
         ["http", "https"].contains(&scheme) && !host.is_empty() && !host.contains('/')
     });
@@ -185,6 +186,7 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
     let address = || Some(IpNet::from(text.parse::<IpAddr>().ok()?));
     text.parse().ok().or_else(address).ok_or_else(|| {
         "a proxy is an address such as 10.0.0.7, or a network such as 10.0.0.0/8".into()
@@ -299,8 +301,8 @@ pub struct NewPassword {
 
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The file, plain or gzipped; - is standard input. A line is an object with the keys `title`,
-    /// `category`, `description`, `price` and perhaps `quantity`; other keys are kept out
+    /// The file, plain or gzipped; - is standard input. A line is a JSON object with the keys
+    /// `title`, `category` and `price`, and perhaps `description` and `quantity`; others are kept out
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Change products that have a row's title instead of adding others of that title

@@ -313,7 +313,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Busy => Self::new(&BUSY),
             StoreError::Closing => Self::new(&CLOSING),
-            StoreError::DiskFull => Self::new(&DISK_FULL),
+            StoreError::DiskFull { .. } => Self::new(&DISK_FULL),
             StoreError::Reopening | StoreError::Dropped | StoreError::NotWritten(_) => {
                 Self::new(&NOT_WRITTEN)
             }

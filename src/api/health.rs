@@ -7,6 +7,7 @@ use super::fault::{Known, Never, Problem, Refuse};
 use super::route::{Answer, Anyone, Ctx, Json, Nothing};
 use crate::http::StatusCode;
 use crate::search::Built;
+use crate::store::Writable;
 
 #[derive(Serialize, JsonSchema)]
 pub struct Health {
@@ -18,12 +19,11 @@ pub async fn is_up(_: Ctx<Anyone>, _: Nothing) -> Answer<Json<Health>, Never> {
 }
 
 pub async fn is_ready(ctx: Ctx<Anyone>, _: Nothing) -> Answer<Json<Health>, NotReady> {
-    if !ctx.store.is_writable() {
-        Err(NotReady::Store.into())
-    } else if !ctx.search.is_ready() {
-        Err(NotReady::Index(ctx.search.built()).into())
-    } else {
-        Ok(Json(Health { status: "ready" }))
+    match ctx.store.writable() {
+        Writable::NotNow => Err(NotReady::Store.into()),
+        Writable::DiskFull => Err(NotReady::DiskFull.into()),
+        Writable::Yes if !ctx.search.is_ready() => Err(NotReady::Index(ctx.search.built()).into()),
+        Writable::Yes => Ok(Json(Health { status: "ready" })),
     }
 }
 
@@ -32,6 +32,7 @@ pub async fn is_ready(ctx: Ctx<Anyone>, _: Nothing) -> Answer<Json<Health>, NotR
 pub enum NotReady {
     /// It takes no writes at the moment.
     Store,
+    DiskFull,
     /// It is being built; searches scan the store.
     Index(Built),
 }
@@ -42,6 +43,12 @@ const NOT_READY: Known = Known::new(
     "The store takes no writes at the moment; it is being reopened or closed.",
 );
 
+const DISK_IS_FULL: Known = Known::new(
+    StatusCode::SERVICE_UNAVAILABLE,
+    "disk_full",
+    "The shop's disk is full: what is there is served, and nothing is written until there is space.",
+);
+
 const INDEX_NOT_READY: Known = Known::new(
     StatusCode::SERVICE_UNAVAILABLE,
     "index_not_ready",
@@ -49,11 +56,12 @@ const INDEX_NOT_READY: Known = Known::new(
 );
 
 impl Refuse for NotReady {
-    const KNOWN: &'static [&'static Known] = &[&NOT_READY, &INDEX_NOT_READY];
+    const KNOWN: &'static [&'static Known] = &[&NOT_READY, &DISK_IS_FULL, &INDEX_NOT_READY];
 
     fn problem(self) -> Problem {
         match self {
             Self::Store => Problem::new(&NOT_READY),
+            Self::DiskFull => Problem::new(&DISK_IS_FULL),
             Self::Index(Built { done, total }) => Problem::new(&INDEX_NOT_READY)
                 .with("done", done)
                 .with("total", total),

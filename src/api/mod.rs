@@ -77,8 +77,8 @@ fn routes() -> Vec<Route> {
     #[rustfmt::skip]
     let routes = vec![
         get("/", "What this is and where to go on", home::show),
-        get("/healthz", "Whether the program runs", health::is_up),
-        get("/readyz", "Whether the shop takes orders", health::is_ready),
+        get("/healthz", "Whether the program runs", health::is_up).uncounted(),
+        get("/readyz", "Whether the shop takes orders", health::is_ready).uncounted(),
         get("/api/schema/", "This document", openapi::show),
         get("/media/photos/{name}", "A profile photo", photos::show),
 
@@ -159,9 +159,11 @@ impl Api {
         let found = self.router.find(&request.method, &request.path);
         let cost = match &found {
             Found::Row(row, _) => row.cost,
-            Found::NoPath | Found::WrongMethod(_) => NonZeroU32::MIN,
+            Found::NoPath | Found::WrongMethod(_) => Some(NonZeroU32::MIN),
         };
-        self.parts.rates.visit(request.client, cost)?;
+        if let Some(cost) = cost {
+            self.parts.rates.visit(request.client, cost)?;
+        }
         let (row, params) = match found {
             Found::Row(row, params) => (row, params),
             Found::NoPath => return Err(Problem::new(&NOT_FOUND)),
@@ -180,7 +182,7 @@ impl Api {
         };
         let caller = self.who(&request, now)?;
         row.access.admits(&caller)?;
-        if let Some(account) = caller.account() {
+        if let (Some(account), Some(cost)) = (caller.account(), cost) {
             self.parts.rates.call(account.id.0, cost)?;
         }
         let accept = request.header(header::ACCEPT);

@@ -5,6 +5,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use super::fault::{Known, Problem};
+use super::photos;
 use super::route::{Access, Route, Visit, read_body};
 use crate::http::{HeaderName, HeaderValue, Method, Reply, Request, StatusCode};
 use crate::shop::users::Account;
@@ -20,7 +21,7 @@ const LARGE_BYTES: usize = 1 << 20;
 pub const KEY_MALFORMED: Known = Known::new(
     StatusCode::BAD_REQUEST,
     "idempotency_key_malformed",
-    "An Idempotency-Key is 1 to 255 visible ASCII characters.",
+    "An Idempotency-Key is one key of 1 to 255 visible ASCII characters.",
 );
 
 pub const KEY_REUSED: Known = Known::new(
@@ -41,12 +42,15 @@ pub fn key(
     }
     let is_change =
         [Method::POST, Method::PATCH, Method::PUT, Method::DELETE].contains(&request.method);
-    let (true, Some(_), Some(key)) = (is_change, account, request.headers.get(KEY)) else {
+    let mut keys = request.headers.get_all(KEY).iter();
+    let (true, Some(_), Some(key)) = (is_change, account, keys.next()) else {
         return Ok(None);
     };
+    // Of two keys nobody knows which is meant.
+    let is_one = keys.all(|other| other == key);
     let is_visible = |key: &str| key.bytes().all(|byte| byte.is_ascii_graphic());
     match key.to_str() {
-        Ok(key) if (1..=KEY_MAX).contains(&key.len()) && is_visible(key) => {
+        Ok(key) if is_one && (1..=KEY_MAX).contains(&key.len()) && is_visible(key) => {
             Ok(Some(key.to_owned()))
         }
         _ => Err(Problem::new(&KEY_MALFORMED)),
@@ -104,14 +108,27 @@ pub async fn call(
     }
 }
 
-/// Method, path, query and body: what makes a request the same.
+/// Method, path, query and body: what makes a request the same. The boundary between the parts of
+/// a form is none of it: clients make up another one each time they send the form.
 fn fingerprint(mut digest: Hmac<Sha256>, request: &Request, body: &[u8]) -> [u8; 32] {
     let path = request.path.trim_end_matches('/');
     for part in [request.method.as_str(), path, &request.query] {
         digest.update(part.as_bytes());
         digest.update(&[0]); // In none of them.
     }
-    digest.update(body);
+    match photos::boundary(request) {
+        Some(boundary) => {
+            let mut rest = body;
+            while let Some(at) = memchr::memmem::find(rest, boundary.as_bytes()) {
+                let (part, after) = rest.split_at(at);
+                digest.update(part);
+                digest.update(&[0]);
+                rest = after.get(boundary.len()..).unwrap_or_default();
+            }
+            digest.update(rest);
+        }
+        None => digest.update(body),
+    }
     digest.finalize().into_bytes().into()
 }
 

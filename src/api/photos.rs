@@ -28,6 +28,14 @@ pub struct PhotoUpload(Place, Bytes);
 
 const MULTIPART: &str = "multipart/form-data";
 
+/// What stands between the parts of a form with a file, if a request has one.
+pub fn boundary(request: &Request) -> Option<String> {
+    let given = request.header(header::CONTENT_TYPE)?;
+    multer::parse_boundary(given)
+        .ok()
+        .filter(|boundary| !boundary.is_empty())
+}
+
 /// What a multipart body may hold beside the file.
 const FRAMING_MAX_BYTES: usize = 16 << 10;
 

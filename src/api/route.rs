@@ -209,8 +209,8 @@ pub struct Route {
     pub offers: &'static [&'static str],
     /// The largest body that it reads.
     pub body_max_bytes: usize,
-    /// What it counts for where somebody may ask only so often.
-    pub cost: NonZeroU32,
+    /// What it counts for where somebody may ask only so often; `None` where that does not matter.
+    pub cost: Option<NonZeroU32>,
     pub call: Box<dyn Fn(Visit) -> Outcome + Send + Sync>,
     describe: fn(&mut SchemaGenerator) -> Operation,
 }
@@ -245,7 +245,13 @@ pub struct Success {
 impl Route {
     /// For what takes far more work than other calls of its method.
     pub fn costing(self, cost: NonZeroU32) -> Self {
+        let cost = Some(cost);
         Self { cost, ..self }
+    }
+
+    /// For what is asked by machines that must hear an answer, and costs next to nothing.
+    pub fn uncounted(self) -> Self {
+        Self { cost: None, ..self }
     }
 
     pub fn describe(&self, generator: &mut SchemaGenerator) -> Operation {
@@ -285,7 +291,7 @@ where
     let cost = if is_read { READING_COST } else { WRITING_COST };
     Route {
         method,
-        cost,
+        cost: Some(cost),
         path,
         summary,
         access: C::ACCESS,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -9,7 +10,7 @@ use jiff::{SignedDuration, civil};
 use serde_json::{Value, json};
 use ureq::tls::TlsConfig;
 
-use super::{Bar, Ended};
+use super::{Bar, Ended, Signals};
 use crate::app::{App, AppError, now, operator_token};
 use crate::keys::{self, Fate};
 use crate::settings::{Backup, CommandLine, Restore};
@@ -17,6 +18,11 @@ use crate::store::{self, Folder, FolderError, Made, Progress};
 
 /// How long an open shop may take to write a backup: a gigabyte takes seconds.
 const PATIENCE: Duration = Duration::from_hours(1);
+
+/// How often to ask again when the shop says that it was asked too often, and how long to wait
+/// before: what it may be asked at once comes back within 20 s.
+const TURNED_AWAY_MAX: u32 = 10;
+const TURNED_AWAY_LONGEST: Duration = Duration::from_secs(20);
 
 pub async fn backup(line: &CommandLine, asked: &Backup) -> anyhow::Result<Ended> {
     let Some(every) = asked.every else {
@@ -28,9 +34,11 @@ pub async fn backup(line: &CommandLine, asked: &Backup) -> anyhow::Result<Ended>
     }
     fs::create_dir_all(&asked.to)
         .with_context(|| format!("{} can't be made", asked.to.display()))?;
+    let mut signals = Signals::listen()?;
     loop {
         let to = asked.to.join(name_of_now()?);
-        match make(line, &to) {
+        // One under way is finished first.
+        match tokio::task::block_in_place(|| make(line, &to)) {
             Ok(made) => tell(&to, made),
             // The next one may be luckier: a shop that is closing, a disk that was full.
             Err(error) => warn(&error),
@@ -38,7 +46,10 @@ pub async fn backup(line: &CommandLine, asked: &Backup) -> anyhow::Result<Ended>
         if let Err(error) = forget_old(&asked.to, asked.keep as usize) {
             warn(&error);
         }
-        tokio::time::sleep(every.unsigned_abs()).await;
+        tokio::select! {
+            () = tokio::time::sleep(every.unsigned_abs()) => {}
+            () = signals.next() => return Ok(Ended::Well),
+        }
     }
 }
 
@@ -118,12 +129,22 @@ fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Mad
         .tls_config(TlsConfig::builder().disable_verification(true).build())
         .build()
         .new_agent();
-    let mut reply = agent
-        .post(format!("{url}/backups/"))
-        .header("Authorization", format!("Bearer {token}"))
-        .header("Content-Type", "application/json")
-        .send(json!({"name": name}).to_string())
-        .with_context(|| format!("the shop at {url} does not answer"))?;
+    let ask = || {
+        let ask = agent.post(format!("{url}/backups/"));
+        let ask = ask.header("Authorization", format!("Bearer {token}"));
+        let ask = ask.header("Content-Type", "application/json");
+        ask.send(json!({"name": name}).to_string())
+            .with_context(|| format!("the shop at {url} does not answer"))
+    };
+    let mut reply = ask()?;
+    // Others on this machine ask it too, through a proxy perhaps.
+    for _ in 0..TURNED_AWAY_MAX {
+        let Some(after) = turned_away(&reply) else {
+            break;
+        };
+        thread::sleep(after);
+        reply = ask()?;
+    }
     let said: Value = serde_json::from_str(&reply.body_mut().read_to_string()?)?;
     if reply.status() != 201 {
         bail!("the shop at {url} made no backup: {said}");
@@ -139,6 +160,16 @@ fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Mad
         bytes: number("bytes"),
         records: number("records"),
     })
+}
+
+/// After how long to ask again, if it was asked too often lately.
+fn turned_away(reply: &ureq::http::Response<ureq::Body>) -> Option<Duration> {
+    if reply.status() != ureq::http::StatusCode::TOO_MANY_REQUESTS {
+        return None;
+    }
+    let after = reply.headers().get("Retry-After")?;
+    let seconds = after.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(TURNED_AWAY_LONGEST))
 }
 
 /// Moves a file, to another disk if need be, durably.
@@ -162,23 +193,30 @@ fn take(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 pub fn restore(line: &CommandLine, asked: &Restore) -> anyhow::Result<Ended> {
+    // Before a folder is made for nothing.
+    fs::File::open(&asked.from)
+        .with_context(|| format!("{} can't be read", asked.from.display()))?;
     let folder = Folder::hold(&line.data_dir).map_err(AppError::from)?;
     let bar = Bar::of("records");
     let tell = |Progress { rows, of }| bar.set(rows, of);
-    let before =
-        store::restore(&folder, &asked.from, asked.force, tell).map_err(|error| match error {
+    let brought =
+        store::bring(&folder, &asked.from, asked.force, tell).map_err(|error| match error {
             store::BackupError::Exists(path) => {
                 anyhow!(
                     "{} is there; --force puts the backup in its place",
                     path.display()
                 )
             }
+            error @ store::BackupError::Unsound { .. } => {
+                anyhow::Error::from(error).context("the shop is as it was; try an older backup")
+            }
             error => error.into(),
         })?;
     drop(bar);
-    // Ids of accounts that were opened after the backup are given out again, and tokens name ids.
-    let ended = keys::rotate(&folder, Fate::EndNow, now());
-    ended.context("the shop is restored, but tokens made before are still good: end them with `electron-market key rotate --at-once` before it opens")?;
+    // Ids of accounts that were opened after the backup are given out again, and tokens name ids:
+    // at no moment may there be the store of then and the key of now.
+    keys::rotate(&folder, Fate::EndNow, now())?;
+    let before = brought.put_in_place()?;
     say(&asked.from, before.as_deref());
     Ok(Ended::Well)
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Serialize;
 
 use super::{Ended, in_shop};
@@ -31,6 +31,9 @@ enum ExportError {
 }
 
 pub async fn export(line: &CommandLine, asked: &Export) -> anyhow::Result<Ended> {
+    if let Some(path) = asked.file.as_ref().filter(|path| path.exists()) {
+        bail!("{} is there already; name another file", path.display());
+    }
     let written = in_shop(line, "export", async |store| match &asked.file {
         None => match write_rows(store, io::stdout().lock()) {
             // Whoever read has seen enough.

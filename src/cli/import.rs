@@ -228,6 +228,9 @@ impl<'a> Run<'a> {
             "imported"
         };
         println!("{taken} products {done} ({new} new, {changed} changed), {refused} rows refused.");
+        if asked.all_or_nothing && refused > 0 {
+            println!("Nothing was written, for not every row is good (--all-or-nothing).");
+        }
         if refused == 0 {
             Ended::Well
         } else {
@@ -312,7 +315,9 @@ impl Rows {
             if text.trim_ascii() == b"[" || text.trim_ascii_start().starts_with(b"[{") {
                 return Err(Stopped::Array);
             }
-            let row = if is_whole {
+            let row = if self.number == 1 && text.first().is_some_and(u8::is_ascii_alphabetic) {
+                Err("This is no JSON Lines: a line is an object such as {\"title\": \"Kettle\", \"category\": \"Kitchen\", \"price\": \"19.90\"}.".into())
+            } else if is_whole {
                 Row::read(text)
             } else {
                 Err(format!("It is longer than {LINE_MAX_BYTES} bytes."))

@@ -11,14 +11,16 @@ mod key;
 mod logs;
 mod reindex;
 mod serve;
+mod signals;
 
 use bar::Bar;
 use rustix::fs::Mode;
+use signals::Signals;
 
-use crate::app::{self, App, StoreLimits};
+use crate::app::{self, App, AppError, StoreLimits};
 use crate::keys::Fate;
 use crate::settings::{Admin, Command, CommandLine, Key};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// How a command ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub fn run(line: &CommandLine) -> anyhow::Result<Ended> {
         // Whatever libraries write into the shop's folder is its owner's alone.
         rustix::process::umask(Mode::RWXG | Mode::RWXO);
     }
-    app::run(async {
+    let ended = app::run(async {
         match &line.command {
             Command::Serve(settings) => serve::serve(line, settings).await,
             Command::Admin(Admin::Create(asked)) => admin::create(line, asked).await,
@@ -53,7 +55,20 @@ pub fn run(line: &CommandLine) -> anyhow::Result<Ended> {
             Command::Backup(asked) => backup::backup(line, asked).await,
             Command::Restore(asked) => backup::restore(line, asked),
         }
-    })?
+    })?;
+    ended.map_err(|error| advise(line, error))
+}
+
+/// Says what to do about a store that can't be opened.
+fn advise(line: &CommandLine, error: anyhow::Error) -> anyhow::Error {
+    let Some(AppError::Store(StoreError::Opening(_))) = error.downcast_ref() else {
+        return error;
+    };
+    let restore = "`electron-market restore FILE --force` puts a backup in its place";
+    error.context(match line.command {
+        Command::Doctor => format!("the store is damaged; {restore}"),
+        _ => format!("`electron-market doctor` tells what is wrong with the store, and {restore}"),
+    })
 }
 
 /// Does some work in a shop that must be there, then closes it, whatever became of the work.

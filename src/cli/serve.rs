@@ -4,20 +4,24 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::{Ended, demo};
-use crate::app::App;
+use super::{Ended, Signals, demo};
+use crate::app::{App, AppError};
 use crate::causes::causes;
-use crate::http::Tls;
+use crate::http::{Door, Tls};
 use crate::settings::{CommandLine, Serve};
+use crate::store::{Folder, FolderError};
 
 pub async fn serve(line: &CommandLine, settings: &Serve) -> anyhow::Result<Ended> {
+    // What can't be done is said before a shop is made for it.
+    let door = settings.door()?;
+    let listener = listen(line, &settings.listen).await?;
     let doing = format!("serving at {}", settings.listen);
     let app = App::open(&line.data_dir, line.store_limits(), &doing)?;
     let mut signals = Signals::listen()?;
-    let ended = serve_open(&app, &mut signals, line, settings).await;
+    let ended = serve_open(&app, &mut signals, line, settings, door, listener).await;
     if let Ok(Ended::CutShort) = ended {
         return ended;
     }
@@ -28,18 +32,28 @@ pub async fn serve(line: &CommandLine, settings: &Serve) -> anyhow::Result<Ended
     ended
 }
 
+async fn listen(line: &CommandLine, address: &str) -> anyhow::Result<TcpListener> {
+    let error = match TcpListener::bind(address).await {
+        Ok(listener) => return Ok(listener),
+        Err(error) => error,
+    };
+    // Most often it is this very shop that listens there.
+    if let Err(error @ FolderError::Held { .. }) = Folder::hold_existing(&line.data_dir) {
+        return Err(AppError::from(error).into());
+    }
+    Err(error)
+        .with_context(|| format!("can't listen at {address}; name another address with --listen"))
+}
+
 async fn serve_open(
     app: &App,
     signals: &mut Signals,
     line: &CommandLine,
     settings: &Serve,
+    door: Door,
+    listener: TcpListener,
 ) -> anyhow::Result<Ended> {
-    let listen = &settings.listen;
     let mut hangup = signal(SignalKind::hangup())?;
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("can't listen at {listen}; name another address with --listen"))?;
-    let door = settings.door()?;
     let tls = door.tls.clone();
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = listener.local_addr()?;
@@ -128,28 +142,6 @@ fn greet(url: &str, line: &CommandLine, demo: Option<demo::Filled>) {
                  \nCtrl-C closes the shop; what is in it stays.",
                 admin.username, admin.password,
             );
-        }
-    }
-}
-
-/// The signals that ask to stop.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
         }
     }
 }

@@ -1,14 +1,14 @@
 //! TLS: the certificate that is shown, read again when its files change.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
@@ -18,15 +18,23 @@ const HTTP_1: &[u8] = b"http/1.1";
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
+    #[error("{path} can't be read", path = path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
     #[error("{path} is no PEM file of {what}", path = path.display())]
-    File {
+    NoPem {
         path: PathBuf,
         what: &'static str,
         #[source]
-        cause: rustls::pki_types::pem::Error,
+        cause: pem::Error,
     },
     #[error("{path} holds no certificate", path = .0.display())]
-    Empty(PathBuf),
+    NoCertificate(PathBuf),
+    #[error("{path} holds no private key, or one that asks for a passphrase (`openssl pkey -in {path} -out FILE` writes it without)", path = .0.display())]
+    NoKey(PathBuf),
     #[error("the certificate and the key can't be used together")]
     Pair(#[source] rustls::Error),
 }
@@ -57,19 +65,25 @@ impl Tls {
     }
 }
 
-fn read(cert: &PathBuf, key: &PathBuf) -> Result<Arc<ServerConfig>, TlsError> {
-    let no_file = |path: &PathBuf, what| {
-        let path = path.clone();
-        move |cause| TlsError::File { path, what, cause }
-    };
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(cert)
-        .map_err(no_file(cert, "certificates"))?
-        .collect();
-    let chain = chain.map_err(no_file(cert, "certificates"))?;
-    if chain.is_empty() {
-        return Err(TlsError::Empty(cert.clone()));
+fn unusable(path: &Path, what: &'static str, error: pem::Error) -> TlsError {
+    let path = path.to_owned();
+    match error {
+        pem::Error::Io(cause) => TlsError::Unreadable { path, cause },
+        cause => TlsError::NoPem { path, what, cause },
     }
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(no_file(key, "a private key"))?;
+}
+
+fn read(cert: &PathBuf, key: &PathBuf) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain =
+        CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(|error| unusable(cert, "certificates", error))?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate(cert.clone()));
+    }
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
+        pem::Error::NoItemsFound => TlsError::NoKey(key.clone()),
+        error => unusable(key, "a private key", error),
+    })?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Pair)?

@@ -9,7 +9,7 @@ use redb::{Durability, ReadableTable, TableDefinition};
 
 use super::disk::{self, Handle};
 use super::tables::{NAMES, Read, Snapshot};
-use super::{DRAFT_NAME, FILE_NAME, Findings, Folder, Progress, Store, StoreError};
+use super::{DRAFT_NAME, FILE_NAME, Findings, Floor, Folder, Progress, Store, StoreError};
 use crate::priority::{Pace, StepBack, step_back};
 
 /// Memory for the pages of a backup while it is written or read.
@@ -106,7 +106,11 @@ impl Store {
     /// A backup on the shop's own disk must leave it what it keeps free. One is at most about as
     /// large as the store.
     fn see_room_for(&self, to: &Path) -> Result<(), BackupError> {
-        let Some((folder, min_free_bytes)) = &self.shared.floor else {
+        let Some(Floor {
+            folder,
+            min_free_bytes,
+        }) = &self.shared.floor
+        else {
             return Ok(());
         };
         let store = fs::metadata(folder.join(FILE_NAME)).map_err(at(folder))?;
@@ -185,15 +189,20 @@ pub fn remove_leftovers(folder: &Folder) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts a backup in the place of the store of a folder, after all of it was verified, once where
-/// it lies and once where it was copied to. The store that was there is kept beside it, and the
-/// name it has now is returned.
-pub fn restore(
-    folder: &Folder,
+/// A backup that lies in a folder, verified, and is not its store yet.
+pub struct Brought<'f> {
+    folder: &'f Folder,
+    draft: PathBuf,
+}
+
+/// Brings a backup into a folder to become its store, after all of it was verified, once where it
+/// lies and once where it was copied to.
+pub fn bring<'f>(
+    folder: &'f Folder,
     from: &Path,
     may_replace: bool,
     mut tell: impl FnMut(Progress),
-) -> Result<Option<PathBuf>, BackupError> {
+) -> Result<Brought<'f>, BackupError> {
     let path = folder.path().join(FILE_NAME);
     if folder.has_store() && !may_replace {
         return Err(BackupError::Exists(path));
@@ -208,18 +217,28 @@ pub fn restore(
     io::copy(&mut source, &mut file).map_err(at(&draft))?;
     file.sync_all().map_err(at(&draft))?;
     sound(&draft, &mut tell)?; // What was copied, not only what it was copied from.
-    let before = if folder.has_store() {
-        let before = free_name(&path);
-        // A second name, so that there is a store at every moment.
-        fs::hard_link(&path, &before).map_err(at(&before))?;
+    Ok(Brought { folder, draft })
+}
+
+impl Brought<'_> {
+    /// Makes it the store. The one that was there is kept beside it, and the name it has now is
+    /// returned.
+    pub fn put_in_place(self) -> Result<Option<PathBuf>, BackupError> {
+        let Self { folder, draft } = self;
+        let path = folder.path().join(FILE_NAME);
+        let before = if folder.has_store() {
+            let before = free_name(&path);
+            // A second name, so that there is a store at every moment.
+            fs::hard_link(&path, &before).map_err(at(&before))?;
+            disk::sync_folder_of(&path).map_err(at(&path))?;
+            Some(before)
+        } else {
+            None
+        };
+        fs::rename(&draft, &path).map_err(at(&path))?;
         disk::sync_folder_of(&path).map_err(at(&path))?;
-        Some(before)
-    } else {
-        None
-    };
-    fs::rename(&draft, &path).map_err(at(&path))?;
-    disk::sync_folder_of(&path).map_err(at(&path))?;
-    Ok(before)
+        Ok(before)
+    }
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use tempfile::TempDir;
 
 use super::backup::{
-    BackupError, draft_of, name_to_ask_for, place_of_backup, remove_leftovers, restore,
+    BackupError, bring, draft_of, name_to_ask_for, place_of_backup, remove_leftovers,
 };
 use super::crash::{Dump, dump};
 use super::disk::{self, Handle};
@@ -18,6 +18,7 @@ use super::migrate::FORMAT;
 use super::outbox::{Noted, ProductChange};
 use super::tables::{Counter, OUTBOX, STOCK};
 use super::tests::{NOW, rows};
+use super::verify::Progress;
 use super::{Store, StoreError};
 use crate::shop::ids::ProductId;
 
@@ -177,6 +178,16 @@ fn a_secret_is_made_once_and_read_ever_after() {
 
 // The store's file.
 
+/// Puts a backup in the place of a folder's store.
+fn restore(
+    folder: &Folder,
+    from: &Path,
+    may_replace: bool,
+    tell: impl FnMut(Progress),
+) -> Result<Option<PathBuf>, BackupError> {
+    bring(folder, from, may_replace, tell)?.put_in_place()
+}
+
 #[tokio::test]
 async fn a_store_is_made_once_and_opened_again_with_what_it_holds() {
     let dir = tempdir();
@@ -309,7 +320,13 @@ async fn a_backup_of_a_store_with_a_flaw_is_not_called_one() {
 fn a_backup_leaves_its_own_disk_what_the_shop_keeps_free() {
     let dir = tempdir();
     let folder = Folder::hold(dir.path()).expect("free");
-    let store = Store::open(&folder, CACHE_BYTES, u64::MAX).expect("a new store");
+    let full = Store::open(&folder, CACHE_BYTES, u64::MAX).map(|_| ());
+    assert!(
+        matches!(full, Err(StoreError::DiskFull { .. })),
+        "no new store: {full:?}"
+    );
+    drop(Store::open(&folder, CACHE_BYTES, 0).expect("a new store"));
+    let store = Store::open(&folder, CACHE_BYTES, u64::MAX).expect("one that is there");
     let refused = store.back_up(&dir.path().join("monday.redb"), |_| ());
     let needed = match refused {
         Err(BackupError::NoRoom { needed_bytes, .. }) => needed_bytes,

@@ -152,6 +152,8 @@ fn show_another_photo(tx: &mut Tx<'_>) -> Planted {
 #[rustfmt::skip]
 const FLAWS: &[Flaw] = &[
     (|tx| change(tx, &ACCOUNTS, &ANN, |ann: &mut Account| ann.id = NOBODY), &["accounts"], "row 1 holds account 99"),
+    (|tx| change(tx, &ACCOUNTS, &ANN, |ann: &mut Account| ann.photo = Some("short".into())), &["accounts", "photo_owners"], "shows short, which is no photo's name"),
+    (|tx| tx.put(&PHOTOS, &"short".into(), &photo(b"another")), &["photos"], "short holds another photo"),
     (|tx| tx.remove(&USERNAMES, &"ann".into()), &["usernames"], "no row for the name of account 1"),
     (|tx| tx.put(&USERNAMES, &"ann".into(), &NOBODY), &["usernames"], "names another"),
     (|tx| tx.put(&USERNAMES, &"bob".into(), &ANN), &["usernames"], "2 rows where"),

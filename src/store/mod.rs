@@ -51,7 +51,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{mpsc, oneshot};
 
 pub use backup::{
-    BackupError, Made, draft_of, name_to_ask_for, place_of_backup, remove_leftovers, restore,
+    BackupError, Brought, Made, bring, draft_of, name_to_ask_for, place_of_backup, remove_leftovers,
 };
 pub use carts::FilledCart;
 pub use comments::SignedComment;
@@ -92,12 +92,27 @@ struct Shared {
     /// `None` once the store is closed.
     handle: ArcSwapOption<Handle>,
     is_writable: AtomicBool,
-    /// Where the store lies, and how many bytes are kept free there.
-    floor: Option<(PathBuf, u64)>,
+    floor: Option<Floor>,
     is_full: AtomicBool,
     #[cfg(test)]
     flaws: crash::Flaws,
     writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Where the store lies, and how many bytes are kept free there.
+struct Floor {
+    folder: PathBuf,
+    min_free_bytes: u64,
+}
+
+/// Whether writes are taken, and why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writable {
+    Yes,
+    /// They are again once there is room.
+    DiskFull,
+    /// It is being reopened after an error, or closed.
+    NotNow,
 }
 
 /// Ours, not the shop's: the disk or the program failed.
@@ -105,8 +120,12 @@ struct Shared {
 pub enum StoreError {
     #[error("the write queue is full")]
     Busy,
-    #[error("the disk has less space left than the shop keeps free")]
-    DiskFull,
+    #[error("{} has {} MiB free, and the shop keeps {} MiB: make room, or keep less with --min-free-mib", folder.display(), free_bytes >> 20, min_free_bytes >> 20)]
+    DiskFull {
+        folder: PathBuf,
+        free_bytes: u64,
+        min_free_bytes: u64,
+    },
     #[error("the store is closing")]
     Closing,
     #[error("the store is being reopened after an error")]
@@ -118,9 +137,7 @@ pub enum StoreError {
     /// A failed commit may still be there after reopening.
     #[error("whether it was written is unknown")]
     Unsure(#[source] Cause),
-    #[error(
-        "the store could not be opened; `electron-market doctor` tells what is wrong with it, and a backup is put back with `electron-market restore`"
-    )]
+    #[error("the store could not be opened")]
     Opening(#[source] Cause),
     #[error(
         "the store was not closed in order; all that was answered is in it, and the next start puts the rest right"
@@ -217,11 +234,15 @@ impl Store {
         min_free_bytes: u64,
     ) -> Result<Self, StoreError> {
         let path = folder.path().join(FILE_NAME);
+        let floor = Floor {
+            folder: folder.path().to_owned(),
+            min_free_bytes,
+        };
         if !path.exists() {
+            floor.check()?;
             make(&path, cache_bytes)?;
         }
         migrate::refuse_newer(&path)?;
-        let floor = (folder.path().to_owned(), min_free_bytes);
         Self::open_with(disk::file(path), cache_bytes, Some(floor), true)
     }
 
@@ -243,7 +264,7 @@ impl Store {
     fn open_with(
         medium: Medium,
         cache_bytes: usize,
-        floor: Option<(PathBuf, u64)>,
+        floor: Option<Floor>,
         must_be_a_shop: bool,
     ) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
@@ -306,9 +327,19 @@ impl Store {
 
     /// Whether writes are taken: not while the file is being reopened after an error, nor while
     /// its disk is full.
-    pub fn is_writable(&self) -> bool {
-        self.takes_writes()
-            && !(self.shared.is_full.load(Ordering::SeqCst) && self.shared.is_full())
+    pub fn writable(&self) -> Writable {
+        if !self.takes_writes() {
+            Writable::NotNow
+        } else if self.shared.is_full.load(Ordering::SeqCst) && self.shared.room().is_err() {
+            Writable::DiskFull
+        } else {
+            Writable::Yes
+        }
+    }
+
+    #[cfg(test)]
+    fn is_writable(&self) -> bool {
+        self.writable() == Writable::Yes
     }
 
     fn takes_writes(&self) -> bool {
@@ -384,24 +415,36 @@ async fn answered<T>(answer: oneshot::Receiver<Result<T, StoreError>>) -> Result
 }
 
 impl Shared {
-    /// Whether the disk has too little space left; looks at it.
-    fn is_full(&self) -> bool {
-        let Some((path, min_free_bytes)) = &self.floor else {
-            return false;
-        };
-        let is_full = disk::too_few(disk::free_bytes(path), *min_free_bytes).is_some();
-        if is_full != self.is_full.swap(is_full, Ordering::SeqCst) {
-            tracing::warn!(
-                is_full,
-                min_free_bytes,
-                "the disk's free space passed the least"
-            );
+    /// Looks whether the disk has room for writes.
+    fn room(&self) -> Result<(), StoreError> {
+        let room = self.floor.as_ref().map_or(Ok(()), Floor::check);
+        let was_full = self.is_full.swap(room.is_err(), Ordering::SeqCst);
+        match &room {
+            Err(error) if !was_full => {
+                tracing::error!(%error, "writes are refused; reads go on");
+            }
+            Ok(()) if was_full => tracing::info!("there is room again, and writes are taken"),
+            Ok(()) | Err(_) => {}
         }
-        is_full
+        room
     }
 
     fn open(&self) -> Result<Handle, StoreError> {
         Handle::open(&self.medium, self.cache_bytes)
+    }
+}
+
+impl Floor {
+    fn check(&self) -> Result<(), StoreError> {
+        let free_bytes = disk::free_bytes(&self.folder);
+        match disk::too_few(free_bytes, self.min_free_bytes) {
+            None => Ok(()),
+            Some(free_bytes) => Err(StoreError::DiskFull {
+                folder: self.folder.clone(),
+                free_bytes,
+                min_free_bytes: self.min_free_bytes,
+            }),
+        }
     }
 }
 

@@ -136,9 +136,9 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
         answer_all(asks, &StoreError::Closing);
         return true;
     };
-    if shared.is_full() {
+    if let Err(full) = shared.room() {
         for ask in asks {
-            ask.answer(Err(StoreError::DiskFull));
+            ask.answer(Err(full.clone()));
         }
         return true;
     }

@@ -14,7 +14,7 @@ use super::disk::Medium;
 use super::tables::{Counter, Read, Transaction};
 use super::tests::{NOW, newcomer, rows, store};
 use super::writer::{self, Job};
-use super::{Store, StoreError};
+use super::{Floor, Store, StoreError, Writable};
 use crate::shop::users::Newcomer;
 
 const CACHE_BYTES: usize = 4 << 20;
@@ -260,7 +260,10 @@ async fn what_is_broken_for_good_has_nothing_to_finish() {
 /// disk that can't be asked is not called full.
 fn on_a_full_disk() -> (Store, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a folder");
-    let floor = (dir.path().to_owned(), u64::MAX);
+    let floor = Floor {
+        folder: dir.path().to_owned(),
+        min_free_bytes: u64::MAX,
+    };
     let medium = Recorder::of(Vec::new()).medium();
     let store = Store::open_with(medium, CACHE_BYTES, Some(floor), false);
     (store.expect("a new store"), dir)
@@ -271,8 +274,9 @@ async fn a_full_disk_takes_no_writes_until_there_is_room() {
     let (store, dir) = on_a_full_disk();
     assert!(store.is_writable(), "nobody was refused yet");
     let refused = store.write(note).await;
-    assert!(matches!(refused, Err(StoreError::DiskFull)), "{refused:?}");
-    assert!(!store.is_writable());
+    let full = matches!(refused, Err(StoreError::DiskFull { .. }));
+    assert!(full, "{refused:?}");
+    assert_eq!(store.writable(), Writable::DiskFull);
     drop(dir);
     assert!(store.is_writable());
     store.write(note).await.expect("written");
@@ -306,7 +310,7 @@ fn the_log_tells_once_that_a_disk_became_full_and_once_that_it_has_room() {
     let (store, dir) = on_a_full_disk();
     tracing::subscriber::with_default(subscriber, || {
         let looks = |is_full| {
-            assert_eq!(store.shared.is_full(), is_full);
+            assert_eq!(store.shared.room().is_err(), is_full);
             lines()
         };
         assert_eq!([looks(true), looks(true)], [1, 1]);
@@ -347,6 +351,16 @@ fn an_error_is_of_one_record_or_of_the_file_or_of_neither() {
     let cause = || std::io::Error::other("as asked");
     let damaged = || StoreError::damaged("stock", b"\x07k", Damage::Checksum);
     let missing = || StoreError::missing("stock", b"k");
+    let full = StoreError::DiskFull {
+        folder: "/shop".into(),
+        free_bytes: 9 << 20,
+        min_free_bytes: 64 << 20,
+    };
+    assert!(
+        full.to_string()
+            .starts_with("/shop has 9 MiB free, and the shop keeps 64 MiB: "),
+        "{full}"
+    );
     let kinds = [
         (damaged(), "record"),
         (missing(), "record"),
@@ -356,7 +370,7 @@ fn an_error_is_of_one_record_or_of_the_file_or_of_neither() {
         (redb::StorageError::PreviousIo.into(), "file"),
         (StoreError::unclosed(cause()), "neither"),
         (StoreError::Busy, "neither"),
-        (StoreError::DiskFull, "neither"),
+        (full, "neither"),
         (StoreError::Closing, "neither"),
         (StoreError::Reopening, "neither"),
         (StoreError::Dropped, "neither"),

@@ -101,6 +101,10 @@ fn what_is_no_sound_backup_is_not_put_back() {
         fs::write(&bad, bytes).unwrap();
         let refused = run(&dir, &format!("restore {} --force", bad.display()), "");
         assert_eq!(refused.code, Some(65), "{what}: {refused:?}");
+        assert!(
+            refused.stderr.contains("try an older backup") && !refused.stderr.contains("doctor"),
+            "{what}: {refused:?}"
+        );
         assert_eq!(must_run(&dir, "export", ""), before, "{what}");
     }
     // What a restore that was cut short left, taken for the backup that it is.
@@ -265,7 +269,12 @@ fn scheduled_backups_go_on_and_the_oldest_are_forgotten() {
         seen.extend(names());
         thread::yield_now();
     }
-    drop(scheduled); // Ends it.
+    scheduled.close(); // In order, and nothing of one that was under way is left.
+    let drafts = fs::read_dir(kept.path()).unwrap().filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_str().unwrap().contains(".part")
+    });
+    assert_eq!(drafts.count(), 0);
     assert!(golden.exists(), "what the owner named is the owner's");
     for (wrong, said) in [
         ("backup /tmp/x --every 0s", "a second or more"),

@@ -207,6 +207,11 @@ fn an_export_is_an_import() {
     let copy = dir.join("copy.jsonl");
     must_run(dir, &format!("export {}", copy.display()), "");
     assert_eq!(fs::read_to_string(&copy).unwrap(), exported);
+    let again = run(dir, &format!("export {}", copy.display()), "");
+    assert!(
+        again.code == Some(1) && again.stderr.contains("is there already"),
+        "{again:?}"
+    );
     must_run(other, &format!("import {}", copy.display()), "");
     assert_eq!(must_run(other, "export", ""), exported);
 }
@@ -374,11 +379,71 @@ fn a_store_that_is_none_is_refused_and_left_as_it_is() {
         let refused = run(dir.path(), words, "");
         assert_eq!(refused.code, Some(65), "{words}: {refused:?}");
         assert!(
-            refused.stderr.contains("could not be opened"),
+            refused.stderr.contains("could not be opened")
+                && refused.stderr.contains("electron-market doctor"),
             "{words}: {refused:?}"
         );
     }
+    // The doctor does not send anybody to the doctor.
+    let seen = run(dir.path(), "doctor", "");
+    assert!(
+        seen.code == Some(65)
+            && seen.stderr.contains("restore FILE --force")
+            && !seen.stderr.contains("market doctor"),
+        "{seen:?}"
+    );
     assert_eq!(fs::read_to_string(&store).unwrap(), "no store at all");
+}
+
+#[test]
+fn what_can_not_be_done_makes_no_folder_for_a_shop() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = file(dir.path(), "text.pem", "no certificate");
+    let empty = file(dir.path(), "empty.pem", "");
+    let shop = dir.path().join("shop");
+    for (words, said) in [
+        ("restore /nowhere/a.redb", "/nowhere/a.redb can't be read"),
+        ("serve --listen nowhere", "--listen"),
+        ("serve --listen 192.0.2.1:8000", "--listen"),
+        (
+            "serve --tls-cert /nowhere/c --tls-key /nowhere/k",
+            "/nowhere/c can't be read",
+        ),
+        (
+            &format!("serve --tls-cert {text} --tls-key {empty}"),
+            "holds no certificate",
+        ),
+    ] {
+        let refused = run(&shop, words, "");
+        assert_eq!(refused.code, Some(1), "{words}: {refused:?}");
+        assert!(refused.stderr.contains(said), "{words}: {refused:?}");
+        assert!(!shop.exists(), "{words}");
+    }
+}
+
+#[test]
+fn a_full_disk_takes_no_new_shop_and_says_what_would_help() {
+    let mut shop = Shop::stocked();
+    shop.close();
+    let most = format!("--min-free-mib {}", u32::MAX);
+    let other = tempfile::tempdir().unwrap();
+    let refused = run(other.path(), &format!("serve --demo {most}"), "");
+    assert!(
+        refused.code == Some(65) && refused.stderr.contains("MiB free"),
+        "{refused:?}"
+    );
+    assert!(!other.path().join("shop.redb").exists());
+    shop.reopen_with(&most);
+    shop.wait_for_its_index();
+    let write = shop.say("nobody", "POST /auth/sign-up/", json!({"username": "zoe", "email": "zoe@shop.test", "password": "strong tea", "confirm_pass": "strong tea"}));
+    assert_eq!(write.told(503)["code"], "disk_full");
+    let ready = shop.say("nobody", "GET /readyz", Value::Null);
+    assert_eq!(ready.told(503)["code"], "disk_full");
+    let log = shop.take_process().close();
+    assert!(
+        log.contains("MiB free") && log.contains("--min-free-mib"),
+        "{log}"
+    );
 }
 
 #[test]

@@ -152,6 +152,13 @@ fn who_asks_far_too_often_is_told_when_to_come_again() {
         })
     });
     assert!(refused && answered >= 190, "{answered}");
+    // Whoever watches over the shop hears of it all the same, and its backups are made.
+    for path in ["/healthz", "/readyz"] {
+        assert_ne!(shop.ask(Ask::new(&format!("GET {path}"))).status, 429);
+    }
+    assert!(is_throttled(&ask()), "it is still too much");
+    let file = shop.dir().join("a.redb");
+    must_run(shop.dir(), &format!("backup {}", file.display()), "");
 }
 
 /// Whom the log names for a request that says it is `said`'s.

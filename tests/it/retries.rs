@@ -168,6 +168,13 @@ fn a_key_has_a_form_and_is_looked_at_only_where_it_means_something() {
             "{bad}"
         );
     }
+    let two = |other| {
+        let ask = Ask::new("POST /orders/create/").by(&shop, "ann");
+        let ask = ask.header("Idempotency-Key", "one");
+        shop.ask(ask.header("Idempotency-Key", other)).told(400)["code"].clone()
+    };
+    assert_eq!(two("two"), "idempotency_key_malformed", "which is meant?");
+    assert_eq!(two("one"), "cart_empty");
     let heard = keyed(
         &shop,
         "ann",
@@ -285,22 +292,41 @@ fn everything_that_changes_something_can_be_asked_for_once() {
         .map(|order| order["status"].clone())
         .collect();
     assert_eq!(statuses, ["paid"], "moved one step");
-    let picture = photos::multipart(
-        "photo",
-        "me.png",
-        &photos::picture(20, 10, ImageFormat::Png),
-    );
-    let send = || {
-        let ask = Ask::new("PATCH /auth/profile/photo/")
-            .by(&shop, "ann")
-            .header("Idempotency-Key", "photo");
-        let mut ask = ask.header("Content-Type", "multipart/form-data; boundary=frame");
-        ask.body = Some(picture.clone());
-        shop.ask(ask)
+}
+
+#[test]
+fn a_photo_is_the_same_whatever_boundary_the_client_made_up() {
+    let shop = Shop::stocked();
+    let send = |boundary: &str, form: Vec<u8>| {
+        let framed = format!("multipart/form-data; boundary={boundary}");
+        let ask = Ask::new("PATCH /auth/profile/photo/").by(&shop, "ann");
+        let ask = ask.header("Idempotency-Key", "photo");
+        shop.ask(ask.with(&framed, form))
     };
-    let first = send();
+    let form = |width| {
+        let picture = photos::picture(width, 10, ImageFormat::Png);
+        photos::multipart("photo", "me.png", &picture)
+    };
+    let first = send("frame", form(20));
     assert_eq!(first.status, 200, "{}", first.text());
-    assert_replayed(&first, &send());
+    assert_replayed(&first, &send("frame", form(20)));
+    // As curl does when it tries again.
+    assert_replayed(&first, &send("----other", reframed(&form(20))));
+    let another = send("----other", reframed(&form(10)));
+    assert_eq!(another.told(422)["code"], "idempotency_key_reused");
+}
+
+/// The same form with another boundary between its parts.
+fn reframed(form: &[u8]) -> Vec<u8> {
+    let mut framed = Vec::new();
+    let mut rest = form;
+    while let Some(at) = memchr::memmem::find(rest, b"--frame") {
+        let (part, after) = rest.split_at(at);
+        framed.extend([part, b"------other"].concat());
+        rest = &after[b"--frame".len()..];
+    }
+    framed.extend(rest);
+    framed
 }
 
 /// A key takes no second place in the queue of photos.
