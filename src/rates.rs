@@ -297,6 +297,24 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_says_how_often() {
+        let readme = include_str!("../README.md").replace("\n  ", " ");
+        let minutes = SHUT_OUT.as_secs() / 60;
+        let thousands = VISITS_BURST / 1_000;
+        for said in [
+            format!(
+                "make {VISITS_PER_S} reads a second for as long as they like and {thousands},000 at once"
+            ),
+            format!("{SIGN_UPS_PER_MINUTE} accounts a minute"),
+            format!("up to {} MiB a day", KEPT_KIB_A_DAY >> 10),
+            format!("after {WRONG_PASSWORDS_MAX} wrong passwords"),
+            format!("waits {minutes} minutes"),
+        ] {
+            assert!(readme.contains(&said), "{said}");
+        }
+    }
+
+    #[test]
     fn without_limits_nobody_is_refused() {
         let rates = Rates::unlimited();
         for _ in 0..10_000 {

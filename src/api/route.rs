@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::Parts;
 use super::fault::{
-    self, BAD_AUTHORIZATION_HEADER, BODY_CUT_SHORT, BODY_TOO_LARGE, BODY_TOO_SLOW, Fault, Known,
-    NOT_AUTHENTICATED, NOT_FOUND, PERMISSION_DENIED, Problem, Refuse, TOKEN_NOT_VALID,
+    self, BAD_AUTHORIZATION_HEADER, BODY_CUT_SHORT, BODY_TOO_LARGE, BODY_TOO_SLOW, BUSY, Fault,
+    Known, NOT_AUTHENTICATED, NOT_FOUND, PERMISSION_DENIED, Problem, Refuse, TOKEN_NOT_VALID,
     UNSUPPORTED_MEDIA_TYPE, USER_INACTIVE, USER_NOT_FOUND,
 };
 use super::form::{self, FieldDoc, Fields, Form};
@@ -532,6 +532,7 @@ pub async fn read_body(request: &mut Request, max_bytes: usize) -> Result<bytes:
             "The body is larger than the {max_bytes} bytes that this path takes."
         )),
         BodyError::TooSlow => Problem::new(&BODY_TOO_SLOW),
+        BodyError::Crowded => Problem::new(&BUSY),
         BodyError::Broken => Problem::new(&BODY_CUT_SHORT),
     })
 }

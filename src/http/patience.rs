@@ -11,8 +11,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
-use super::limits::{Deadlines, STREAMS_MAX, UNTAKEN_PER_ADDRESS_MAX_BYTES};
-use super::tests::{MUCH, with_door};
+use super::limits::{CONNECTION_WINDOW_BYTES, Deadlines, LOAD_PER_ADDRESS_MAX_BYTES, STREAMS_MAX};
+use super::tests::{LATER, LONG, MUCH, with_door};
 use super::{Door, Tls};
 
 /// Each of its own length, so that none is taken for another.
@@ -176,7 +176,7 @@ fn who_takes_nothing_of_many_replies_is_made_no_more_of_them() {
             socket.read_exact(&mut begun).expect("answered");
             (socket, String::from_utf8_lossy(&begun).into_owned())
         };
-        let greedy: Vec<_> = (0..=UNTAKEN_PER_ADDRESS_MAX_BYTES / MUCH)
+        let greedy: Vec<_> = (0..=LOAD_PER_ADDRESS_MAX_BYTES / MUCH)
             .map(|_| ask("/much"))
             .collect();
         assert!(greedy.iter().all(|(_, begun)| begun == "HTTP/1.1 200"));
@@ -219,6 +219,93 @@ fn who_asks_for_much_many_times_at_once_is_not_given_it_all() {
         // Two fill it, a third passes it, and a fourth may have come beside that one.
         let given = given.collect::<Vec<_>>().len();
         assert!((3..=4).contains(&given), "{given}");
+    });
+}
+
+#[test]
+fn who_sends_many_bodies_at_once_is_told_that_it_is_too_much() {
+    let room = LOAD_PER_ADDRESS_MAX_BYTES / LONG;
+    let door = Door {
+        per_address_max: Some(room * 3),
+        ..Door::default()
+    };
+    with_door(door, move |address| {
+        let body = vec![b'x'; LONG];
+        let begin = |_| {
+            let mut socket = TcpStream::connect(address).expect("connected");
+            let head = format!(
+                "POST /long HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nContent-Length: {LONG}\r\n\r\n"
+            );
+            socket.write_all(head.as_bytes()).expect("sent");
+            let _ = socket.write_all(&body[1..]); // It may be reset when it is refused.
+            socket
+        };
+        // They wait for their last bytes, all let in and twice as many as there is room for.
+        let begun: Vec<_> = (0..room * 2).map(begin).collect();
+        let mut refused = 0;
+        for mut socket in begun {
+            let _ = socket.write_all(b"x");
+            let mut heard = String::new();
+            let _ = socket.read_to_string(&mut heard);
+            let is_refused = heard.starts_with("HTTP/1.1 413") && heard.ends_with("Crowded");
+            assert!(
+                is_refused || heard.starts_with("HTTP/1.1 200"),
+                "{heard:.99}"
+            );
+            refused += usize::from(is_refused);
+        }
+        assert!((1..room * 3 / 2).contains(&refused), "{refused}");
+        let ask = ASK.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+        let deadline = Instant::now() + LATE;
+        loop {
+            let (heard, _) = say(address, &ask);
+            if heard.starts_with("HTTP/1.1 200") {
+                break;
+            }
+            assert!(Instant::now() < deadline, "still crowded");
+        }
+    });
+}
+
+#[test]
+fn an_http_2_client_sends_little_of_bodies_that_nobody_reads() {
+    let (door, tls) = with_tls();
+    with_door(door, move |address| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let stream = handshake(&tls, address).await;
+            let (asks, connection) = h2::client::handshake(stream).await.expect("spoken");
+            let connection = tokio::spawn(connection);
+            let mut bodies = Vec::new();
+            for _ in 0..4 {
+                let ask = hyper::Request::post("https://localhost/much-later").body(());
+                let mut asks = asks.clone().ready().await.expect("ready");
+                let (_reply, mut body) = asks
+                    .send_request(ask.expect("a request"), false)
+                    .expect("sent");
+                body.reserve_capacity(LONG);
+                bodies.push(body);
+            }
+            let mut sent = 0;
+            // A quarter of the time after which it is answered unread.
+            let until = tokio::time::Instant::now() + LATER / 4;
+            while tokio::time::Instant::now() < until {
+                for body in &mut bodies {
+                    let room = body.capacity();
+                    sent += room;
+                    body.send_data(vec![b'x'; room].into(), false)
+                        .expect("sent");
+                }
+                tokio::time::sleep(LATER / 50).await;
+            }
+            let most = CONNECTION_WINDOW_BYTES as usize;
+            assert!((most / 2..=most).contains(&sent), "{sent}");
+            drop(bodies);
+            connection.abort();
+        });
     });
 }
 

@@ -22,7 +22,7 @@ pub struct Places {
     per_address_max: Option<usize>,
     /// Only those that somebody is connected from.
     addresses: Mutex<HashMap<u64, Arc<Address>>>,
-    untaken_bytes: Arc<AtomicUsize>,
+    load_bytes: Arc<AtomicUsize>,
     told: Mutex<Option<Instant>>,
 }
 
@@ -34,10 +34,25 @@ pub struct Place {
     places: Arc<Places>,
     key: u64,
     address: Arc<Address>,
-    /// An address of one client, not of a proxy that asks for many.
-    is_ones: bool,
+    load: Load,
     own: Arc<Own>,
     _taken: Free,
+}
+
+/// What lies in memory for clients, those of one address and all, in bytes: bodies that they sent,
+/// and replies that they did not take yet.
+#[derive(Clone, Debug)]
+struct Load {
+    address: Arc<AtomicUsize>,
+    all: Arc<AtomicUsize>,
+    address_max: usize,
+}
+
+/// A part of the load, until it is dropped.
+#[derive(Debug)]
+pub struct Part {
+    load: Load,
+    bytes: usize,
 }
 
 /// What a connection's client takes.
@@ -50,7 +65,7 @@ struct Own {
 #[derive(Debug, Default)]
 struct Address {
     connections: AtomicUsize,
-    untaken_bytes: Arc<AtomicUsize>,
+    load_bytes: Arc<AtomicUsize>,
 }
 
 impl Places {
@@ -62,7 +77,7 @@ impl Places {
             // However few files may be open, no address has all of them.
             per_address_max: per_address_max.map(|max| max.min((all / 4).max(1))),
             addresses: Mutex::default(),
-            untaken_bytes: Arc::default(),
+            load_bytes: Arc::default(),
             told: Mutex::default(),
         }
     }
@@ -87,11 +102,19 @@ impl Places {
             return None;
         }
         address.connections.store(before + 1, Ordering::Relaxed);
+        let load = Load {
+            address: Arc::clone(&address.load_bytes),
+            all: Arc::clone(&self.load_bytes),
+            // A proxy asks for many.
+            address_max: max.map_or(limits::LOAD_MAX_BYTES, |_| {
+                limits::LOAD_PER_ADDRESS_MAX_BYTES
+            }),
+        };
         Some(Place {
             places: Arc::clone(self),
             key,
             address,
-            is_ones: max.is_some(),
+            load,
             own: Arc::default(),
             _taken: free,
         })
@@ -116,19 +139,47 @@ impl Places {
     }
 }
 
-impl Place {
-    /// Whether so much waits to be taken that nothing should be added.
-    pub fn is_crowded(&self) -> bool {
-        let of_address = self.address.untaken_bytes.load(Ordering::Relaxed);
-        let of_all = self.places.untaken_bytes.load(Ordering::Relaxed);
-        let of_address_max = if of_all > limits::UNTAKEN_MAX_BYTES {
-            limits::UNTAKEN_ALWAYS_BYTES
-        } else if self.is_ones {
-            limits::UNTAKEN_PER_ADDRESS_MAX_BYTES
+impl Load {
+    fn is_too_much(&self) -> bool {
+        let max = if self.all.load(Ordering::Relaxed) > limits::LOAD_MAX_BYTES {
+            limits::LOAD_ALWAYS_BYTES
         } else {
-            limits::UNTAKEN_MAX_BYTES
+            self.address_max
         };
-        of_address > of_address_max
+        self.address.load(Ordering::Relaxed) > max
+    }
+}
+
+impl Part {
+    /// Makes it larger; whether that is not too much.
+    pub fn add(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        self.load.address.fetch_add(bytes, Ordering::Relaxed);
+        self.load.all.fetch_add(bytes, Ordering::Relaxed);
+        !self.load.is_too_much()
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let Self { load, bytes } = self;
+        load.address.fetch_sub(*bytes, Ordering::Relaxed);
+        load.all.fetch_sub(*bytes, Ordering::Relaxed);
+    }
+}
+
+impl Place {
+    /// Whether so much lies in memory that nothing should be added.
+    pub fn is_crowded(&self) -> bool {
+        self.load.is_too_much()
+    }
+
+    /// A part of the load, nothing yet.
+    pub fn part(&self) -> Part {
+        Part {
+            load: self.load.clone(),
+            bytes: 0,
+        }
     }
 
     /// Counts a reply's body until it is taken.
@@ -138,11 +189,13 @@ impl Place {
         }
         self.own.untaken.fetch_add(1, Ordering::Relaxed);
         let own = Arc::clone(&self.own);
-        let counts = [&self.address.untaken_bytes, &self.places.untaken_bytes].map(Arc::clone);
-        for count in &counts {
-            count.fetch_add(body.len(), Ordering::Relaxed);
-        }
-        Bytes::from_owner(Untaken { body, counts, own })
+        let mut part = self.part();
+        part.add(body.len());
+        Bytes::from_owner(Untaken {
+            body,
+            own,
+            _part: part,
+        })
     }
 
     /// Waits until there were replies to take for so long, and none was taken.
@@ -168,8 +221,8 @@ impl Drop for Place {
 /// A body that is not taken yet.
 struct Untaken {
     body: Bytes,
-    counts: [Arc<AtomicUsize>; 2],
     own: Arc<Own>,
+    _part: Part,
 }
 
 impl AsRef<[u8]> for Untaken {
@@ -180,9 +233,6 @@ impl AsRef<[u8]> for Untaken {
 
 impl Drop for Untaken {
     fn drop(&mut self) {
-        for count in &self.counts {
-            count.fetch_sub(self.body.len(), Ordering::Relaxed);
-        }
         self.own.untaken.fetch_sub(1, Ordering::Relaxed);
         self.own.taken.fetch_add(1, Ordering::Relaxed);
     }
@@ -257,7 +307,7 @@ mod tests {
         let home = take(&places, HOME).await.expect("room");
         let home_too = take(&places, HOME).await.expect("room");
         let away = take(&places, AWAY).await.expect("room");
-        let page = Bytes::from(vec![b'x'; limits::UNTAKEN_PER_ADDRESS_MAX_BYTES]);
+        let page = Bytes::from(vec![b'x'; limits::LOAD_PER_ADDRESS_MAX_BYTES]);
         let first = home.count(page.clone());
         assert_eq!(first, page);
         assert!(!home.is_crowded(), "just as much as may be");
@@ -265,12 +315,9 @@ mod tests {
         assert!(home.is_crowded() && home_too.is_crowded() && !away.is_crowded());
         drop(second);
         assert!(!home.is_crowded());
-        let (all, each) = (
-            limits::UNTAKEN_MAX_BYTES,
-            limits::UNTAKEN_PER_ADDRESS_MAX_BYTES,
-        );
+        let (all, each) = (limits::LOAD_MAX_BYTES, limits::LOAD_PER_ADDRESS_MAX_BYTES);
         let many: Vec<_> = (1..all / each).map(|_| home.count(page.clone())).collect();
-        let little = away.count(page.slice(..limits::UNTAKEN_ALWAYS_BYTES));
+        let little = away.count(page.slice(..limits::LOAD_ALWAYS_BYTES));
         assert!(!away.is_crowded(), "all have too much, but not this one");
         let one = away.count(page.slice(..1));
         assert!(away.is_crowded());
@@ -286,7 +333,7 @@ mod tests {
         for _ in 0..=limits::CONNECTIONS_PER_ADDRESS_MAX {
             taken.push(take(&places, HOME).await.expect("room"));
         }
-        let page = Bytes::from(vec![b'x'; limits::UNTAKEN_PER_ADDRESS_MAX_BYTES + 1]);
+        let page = Bytes::from(vec![b'x'; limits::LOAD_PER_ADDRESS_MAX_BYTES + 1]);
         let _untaken = taken[0].count(page);
         assert!(!taken[0].is_crowded());
     }
@@ -296,7 +343,7 @@ mod tests {
         let places = places(Some(1));
         let free = places.free().await;
         let proxy = places.take(free, HOME, true).expect("room");
-        let page = Bytes::from(vec![b'x'; limits::UNTAKEN_PER_ADDRESS_MAX_BYTES + 1]);
+        let page = Bytes::from(vec![b'x'; limits::LOAD_PER_ADDRESS_MAX_BYTES + 1]);
         let _untaken = proxy.count(page);
         assert!(!proxy.is_crowded());
     }

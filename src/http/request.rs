@@ -13,6 +13,7 @@ use hyper::{HeaderMap, Method};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::limits::{self, Deadlines};
+use super::places::Part;
 
 #[derive(Debug)]
 pub struct Request {
@@ -26,13 +27,21 @@ pub struct Request {
     pub id: String,
     /// Who asks, as far as it can be told.
     pub client: IpAddr,
-    /// `None` once it is read to its end.
-    body: Option<Incoming>,
-    /// It was not worth waiting for.
-    is_late: bool,
+    body: ComingBody,
     /// Read already, and put back for whoever reads next.
     ready: Option<Bytes>,
     leftover: Leftover,
+}
+
+/// A body that comes, or came.
+#[derive(Debug)]
+pub(super) struct ComingBody {
+    /// `None` once it is read to its end.
+    rest: Option<Incoming>,
+    /// It was not worth waiting for.
+    is_late: bool,
+    /// What came of it lies in memory as long as the request does.
+    part: Part,
     deadlines: Deadlines,
 }
 
@@ -45,18 +54,14 @@ pub struct Leftover(Arc<Mutex<Option<(Incoming, bool)>>>);
 pub enum BodyError {
     TooLarge,
     TooSlow,
+    /// Too much of this client's, or of all, lies in memory.
+    Crowded,
     /// The client went away or broke the framing.
     Broken,
 }
 
 impl Request {
-    pub(super) fn new(
-        head: Parts,
-        body: Incoming,
-        id: String,
-        client: IpAddr,
-        deadlines: Deadlines,
-    ) -> Self {
+    pub(super) fn new(head: Parts, body: ComingBody, id: String, client: IpAddr) -> Self {
         Self {
             method: head.method,
             path: head.uri.path().to_owned(),
@@ -64,11 +69,9 @@ impl Request {
             headers: head.headers,
             id,
             client,
-            body: Some(body),
-            is_late: false,
+            body,
             ready: None,
             leftover: Leftover::default(),
-            deadlines,
         }
     }
 
@@ -86,7 +89,8 @@ impl Request {
         if let Some(ready) = &self.ready {
             return !ready.is_empty();
         }
-        self.body.as_ref().is_some_and(|body| !body.is_end_stream())
+        let rest = self.body.rest.as_ref();
+        rest.is_some_and(|rest| !rest.is_end_stream())
     }
 
     /// The whole body, once; empty when there is none.
@@ -98,17 +102,34 @@ impl Request {
                 Ok(ready)
             };
         }
-        let Some(body) = self.body.as_mut() else {
+        self.body.read(max_bytes).await
+    }
+
+    /// Gives back a body that was read, to be read again.
+    pub fn put_back(&mut self, body: Bytes) {
+        self.ready = Some(body);
+    }
+}
+
+impl ComingBody {
+    pub fn new(body: Incoming, part: Part, deadlines: Deadlines) -> Self {
+        Self {
+            rest: Some(body),
+            is_late: false,
+            part,
+            deadlines,
+        }
+    }
+
+    async fn read(&mut self, max_bytes: usize) -> Result<Bytes, BodyError> {
+        let Some(rest) = self.rest.as_mut() else {
             return Ok(Bytes::new());
         };
-        let whole = timeout(
-            self.deadlines.body,
-            read(body, max_bytes, self.deadlines.body_grace),
-        )
-        .await;
+        let whole = read(rest, max_bytes, self.deadlines.body_grace, &mut self.part);
+        let whole = timeout(self.deadlines.body, whole).await;
         match whole.unwrap_or(Err(BodyError::TooSlow)) {
             Ok(bytes) => {
-                self.body = None;
+                self.rest = None;
                 Ok(bytes)
             }
             Err(error) => {
@@ -116,11 +137,6 @@ impl Request {
                 Err(error)
             }
         }
-    }
-
-    /// Gives back a body that was read, to be read again.
-    pub fn put_back(&mut self, body: Bytes) {
-        self.ready = Some(body);
     }
 }
 
@@ -131,7 +147,8 @@ impl Drop for Request {
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *leftover = self.body.take().map(|body| (body, self.is_late));
+        let is_late = self.body.is_late;
+        *leftover = self.body.rest.take().map(|rest| (rest, is_late));
     }
 }
 
@@ -163,7 +180,12 @@ fn announces_more_than(body: &Incoming, max_bytes: usize) -> bool {
     usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > max_bytes)
 }
 
-async fn read(body: &mut Incoming, max_bytes: usize, grace: Duration) -> Result<Bytes, BodyError> {
+async fn read(
+    body: &mut Incoming,
+    max_bytes: usize,
+    grace: Duration,
+    part: &mut Part,
+) -> Result<Bytes, BodyError> {
     if announces_more_than(body, max_bytes) {
         return Err(BodyError::TooLarge);
     }
@@ -178,6 +200,9 @@ async fn read(body: &mut Incoming, max_bytes: usize, grace: Duration) -> Result<
         let Ok(data) = data else { continue }; // Trailers.
         if whole.len() + data.len() > max_bytes {
             return Err(BodyError::TooLarge);
+        }
+        if !part.add(data.len()) {
+            return Err(BodyError::Crowded);
         }
         whole.extend_from_slice(&data);
     }

@@ -31,6 +31,7 @@ use super::limits::{self, Deadlines};
 use super::places::{Free, Place, Places};
 use super::proxies::Proxies;
 use super::pulse::Pulse;
+use super::request::ComingBody;
 use super::tls::{self, Tls};
 use super::watch::Watch;
 use super::{Cors, Reply, Request};
@@ -227,6 +228,8 @@ impl<H: Handle> Server<H> {
             .keep_alive_interval(deadlines.idle / 2)
             .keep_alive_timeout(deadlines.write_stall)
             .max_concurrent_streams(limits::STREAMS_MAX)
+            .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
             .max_header_list_size(u32::try_from(limits::HEAD_MAX_BYTES).unwrap_or(u32::MAX))
             .serve_connection(TokioIo::new(stream), service);
         let leave = async {
@@ -261,7 +264,8 @@ impl<H: Handle> Server<H> {
         let asking = self.door.cors.asking(&head.method, &head.headers);
         let client = self.door.proxies.client(peer.ip(), &head.headers);
         let (method, path) = (head.method.clone(), head.uri.path().to_owned());
-        let request = Request::new(head, body, id.clone(), client, self.door.deadlines);
+        let body = ComingBody::new(body, place.part(), self.door.deadlines);
+        let request = Request::new(head, body, id.clone(), client);
         let leftover = request.leftover();
         let reply = match admitted {
             Ok(()) => {

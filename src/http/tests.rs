@@ -16,8 +16,8 @@ use super::{
 struct Echo;
 
 /// Enough for others to ask meanwhile.
-const LATER: Duration = Duration::from_millis(700);
-const LONG: usize = 1 << 20;
+pub const LATER: Duration = Duration::from_millis(700);
+pub const LONG: usize = 1 << 20;
 /// More than sockets take on their own.
 pub const MUCH: usize = 32 << 20;
 
