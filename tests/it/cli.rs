@@ -434,7 +434,6 @@ fn a_full_disk_takes_no_new_shop_and_says_what_would_help() {
     );
     assert!(!other.path().join("shop.redb").exists());
     shop.reopen_with(&most);
-    shop.wait_for_its_index();
     let write = shop.say("nobody", "POST /auth/sign-up/", json!({"username": "zoe", "email": "zoe@shop.test", "password": "strong tea", "confirm_pass": "strong tea"}));
     assert_eq!(write.told(503)["code"], "disk_full");
     let ready = shop.say("nobody", "GET /readyz", Value::Null);
