@@ -10,7 +10,7 @@ use super::process::Process;
 use super::report::Chart;
 use super::scenario::Scenario;
 use super::table::{self, Aim, Row, Table, figure, median};
-use super::{Bench, Shop, prepare};
+use super::{Bench, Shop, filled};
 
 impl Bench {
     /// Every scenario at every server by turns, so that a machine that slows down slows all.
@@ -104,7 +104,7 @@ impl Bench {
         self.say("detail with a log");
         let folder = self.folder.join("logging");
         self.runtime
-            .block_on(prepare::fill(&folder, shop.products, 0));
+            .block_on(filled::fill(&folder, shop.products, 0));
         let log = File::create(self.folder.join("log")).expect("the folder takes a file");
         let process = Process::shop_with(&folder, "info", Stdio::from(log));
         self.until_ready(&process.address)?;

@@ -14,6 +14,10 @@ mod beside;
 mod ceiling;
 mod charts;
 mod client;
+#[path = "../filled.rs"]
+mod filled;
+#[path = "../form.rs"]
+mod form;
 mod load;
 mod options;
 mod prepare;
@@ -123,7 +127,7 @@ impl Bench {
     fn shop(&self, size: u64) -> Result<Shop, String> {
         self.say(&format!("a shop with {size} products and orders"));
         let folder = self.folder.join(format!("shop-{size}"));
-        let filled = prepare::fill(&folder, size, size);
+        let filled = filled::fill(&folder, size, size);
         self.runtime.block_on(filled);
         let process = Process::shop(&folder);
         self.until_ready(&process.address)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use super::form::{self, Form};
 use super::scenario::Scenario;
 
 #[derive(Debug, Parser)]
@@ -66,16 +67,10 @@ fn address(text: &str) -> Result<String, String> {
 impl Options {
     /// What was asked for; `None` when `cargo test` asks for tests that are not here.
     pub fn read() -> Option<Self> {
-        let words: Vec<String> = std::env::args().skip(1).collect();
-        let is_ours = |word: &String| word == "--bench" || word == "--quick" || word == "--ceiling";
-        if words.iter().any(is_ours) {
-            return Some(Self::parse());
+        match form::asked("serve", &["--quick", "--ceiling"])? {
+            Form::Whole => Some(Self::parse()),
+            Form::Small => Some(Self::parse_from(["serve", "--quick"])),
         }
-        // `cargo test` hands the names that it looks for, and its own flags, to every binary.
-        let mut names = words.iter().filter(|word| !word.starts_with('-'));
-        let is_list = words.iter().any(|word| word == "--list");
-        let is_meant = names.clone().count() == 0 || names.any(|name| "serve".contains(name));
-        (is_meant && !is_list).then(|| Self::parse_from(["serve", "--quick"]))
     }
 
     pub fn seconds(&self) -> Duration {

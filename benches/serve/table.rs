@@ -200,7 +200,7 @@ pub fn aims(aims: &[Aim]) -> Table {
         };
         table.push([
             what.clone(),
-            aim.clone(),
+            bound.clone(),
             measured.clone(),
             holds.to_owned(),
         ]);
