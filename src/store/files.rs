@@ -14,11 +14,11 @@ use super::backup::{
 use super::crash::{Dump, dump};
 use super::disk::{self, Handle};
 use super::folder::{Folder, FolderError};
-use super::migrate::FORMAT;
+use super::migrate::WITH_LOG;
 use super::outbox::{Noted, ProductChange};
 use super::tables::{Counter, OUTBOX, STOCK};
 use super::tests::{NOW, rows};
-use super::{Store, StoreError};
+use super::{Durability, Store, StoreError};
 use crate::shop::ids::ProductId;
 
 const CACHE_BYTES: usize = 4 << 20;
@@ -37,7 +37,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 fn open(folder: &Folder) -> Result<Store, StoreError> {
-    Store::open(folder, CACHE_BYTES, 0)
+    Store::open(folder, CACHE_BYTES, 0, Durability::Log)
 }
 
 /// A folder with a shop of so many products.
@@ -228,10 +228,10 @@ fn refused_untouched(folder: &Folder, why: &str) {
 async fn a_store_of_a_newer_program_is_refused_untouched() {
     let dir = tempdir();
     let (folder, store) = shop_of(dir.path(), 1).await;
-    let newer = store.write(|tx| tx.set_count(Counter::Format, FORMAT + 1));
+    let newer = store.write(|tx| tx.set_count(Counter::Format, WITH_LOG + 1));
     newer.await.expect("written");
     store.close().await.expect("closed");
-    let why = format!("a newer version of the program (form {};", FORMAT + 1);
+    let why = format!("a newer version of the program (form {};", WITH_LOG + 1);
     refused_untouched(&folder, &why);
 }
 
@@ -309,7 +309,7 @@ async fn a_backup_of_a_store_with_a_flaw_is_not_called_one() {
 fn a_backup_leaves_its_own_disk_what_the_shop_keeps_free() {
     let dir = tempdir();
     let folder = Folder::hold(dir.path()).expect("free");
-    let store = Store::open(&folder, CACHE_BYTES, u64::MAX).expect("a new store");
+    let store = Store::open(&folder, CACHE_BYTES, u64::MAX, Durability::Log).expect("a new store");
     let refused = store.back_up(&dir.path().join("monday.redb"), |_| ());
     let needed = match refused {
         Err(BackupError::NoRoom { needed_bytes, .. }) => needed_bytes,

@@ -14,7 +14,7 @@ use super::disk::Medium;
 use super::tables::{Counter, Read, Transaction};
 use super::tests::{NOW, newcomer, rows, store};
 use super::writer::{self, Job};
-use super::{Store, StoreError};
+use super::{Durability, Store, StoreError};
 use crate::shop::users::Newcomer;
 
 const CACHE_BYTES: usize = 4 << 20;
@@ -262,7 +262,13 @@ fn on_a_full_disk() -> (Store, tempfile::TempDir) {
     let dir = tempfile::tempdir().expect("a folder");
     let floor = (dir.path().to_owned(), u64::MAX);
     let medium = Recorder::of(Vec::new()).medium();
-    let store = Store::open_with(medium, CACHE_BYTES, Some(floor), false);
+    let store = Store::open_with(
+        medium.into(),
+        Durability::Store,
+        CACHE_BYTES,
+        Some(floor),
+        false,
+    );
     (store.expect("a new store"), dir)
 }
 
