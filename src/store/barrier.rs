@@ -31,10 +31,30 @@ enum Sync {
     /// As late as can be, which is what tests want to see.
     #[cfg(test)]
     Owed {
+        file: Arc<dyn StorageBackend>,
         asked: u8,
     },
     /// The kernel forgets what it failed to write: nothing makes up for it but opening anew.
     Failed,
+}
+
+impl Sync {
+    /// Waits for the fsync that goes on, if one does.
+    fn wait(&mut self) -> io::Result<()> {
+        let done = match std::mem::replace(self, Self::Failed) {
+            Self::Done => Ok(()),
+            Self::Running(thread) => thread
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("the thread of an fsync panicked"))),
+            #[cfg(test)]
+            Self::Owed { file, .. } => file.sync_data(),
+            Self::Failed => Err(io::Error::other("an earlier fsync of this file failed")),
+        };
+        if done.is_ok() {
+            *self = Self::Done;
+        }
+        done
+    }
 }
 
 impl Barrier {
@@ -67,13 +87,13 @@ impl Barrier {
         match &mut *sync {
             Sync::Running(thread) if !thread.is_finished() => return Ok(false),
             #[cfg(test)]
-            Sync::Owed { asked } if *asked < 2 => {
+            Sync::Owed { asked, .. } if *asked < 2 => {
                 *asked += 1;
                 return Ok(false);
             }
             _ => {}
         }
-        self.0.wait(&mut sync)?;
+        sync.wait()?;
         Ok(true)
     }
 }
@@ -83,38 +103,24 @@ impl Behind {
         self.sync.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the fsync that goes on, if one does.
-    fn wait(&self, sync: &mut Sync) -> io::Result<()> {
-        let done = match std::mem::replace(sync, Sync::Failed) {
-            Sync::Done => Ok(()),
-            Sync::Running(thread) => thread
-                .join()
-                .unwrap_or_else(|_| Err(io::Error::other("the thread of an fsync panicked"))),
-            #[cfg(test)]
-            Sync::Owed { .. } => self.file.sync_data(),
-            Sync::Failed => Err(io::Error::other("an earlier fsync of this file failed")),
-        };
-        if done.is_ok() {
-            *sync = Sync::Done;
-        }
-        done
-    }
-
     /// Waits until the file may be written to.
     fn pass(&self) -> io::Result<()> {
         #[cfg(test)]
         if self.whim.has(super::crash::Flaw::NoBarrier) {
             return Ok(());
         }
-        self.wait(&mut self.lock())
+        self.lock().wait()
     }
 
     fn start_sync(&self) -> io::Result<()> {
         let mut sync = self.lock();
-        self.wait(&mut sync)?;
+        sync.wait()?;
         #[cfg(test)]
         if self.whim.is_late {
-            *sync = Sync::Owed { asked: 0 };
+            *sync = Sync::Owed {
+                file: Arc::clone(&self.file),
+                asked: 0,
+            };
             return Ok(());
         }
         let file = Arc::clone(&self.file);
@@ -145,7 +151,7 @@ impl StorageBackend for Barrier {
             return self.0.start_sync();
         }
         let mut sync = self.0.lock();
-        self.0.wait(&mut sync)?;
+        sync.wait()?;
         let done = self.0.file.sync_data();
         if done.is_err() {
             *sync = Sync::Failed;
@@ -159,7 +165,7 @@ impl StorageBackend for Barrier {
     }
 
     fn close(&self) -> io::Result<()> {
-        let waited = self.0.wait(&mut self.0.lock());
+        let waited = self.0.lock().wait();
         waited.and(self.0.file.close())
     }
 }

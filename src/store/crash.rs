@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use redb::StorageBackend;
+use tokio::runtime::Runtime;
 
 use super::disk::{Media, Medium};
 use super::log::{Limits, Segments, Which};
@@ -97,7 +98,7 @@ impl Files {
 #[derive(Clone, Debug, Default)]
 pub struct Recorder(Arc<Mutex<Recorded>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Recorded {
     /// As it was before the first operation.
     first: Files,
@@ -404,11 +405,24 @@ const SMALL: Limits = Limits {
     segment_min: 8 << 10,
     segment_max: 64 << 10,
     checkpoint_bytes: 16 << 10,
-    checkpoint_after: Duration::from_secs(3_600),
+    checkpoint_after: Duration::from_hours(1),
 };
 
 /// A random day: steps of one to six writes that share a commit.
 fn live(seed: u64, steps: usize, durability: Durability, flaw: Flaw) -> Day {
+    live_until(seed, steps, durability, flaw, |runtime, store| {
+        runtime.block_on(store.close()).expect("closed");
+    })
+}
+
+/// One with an end of its own; what comes after it is not on the disk.
+fn live_until(
+    seed: u64,
+    steps: usize,
+    durability: Durability,
+    flaw: Flaw,
+    end: impl FnOnce(&Runtime, &Store),
+) -> Day {
     let recorder = Recorder::of(Vec::new());
     recorder.recorded().lies = (flaw == Flaw::LyingDisk).then_some(0);
     let whim = Whim {
@@ -449,8 +463,18 @@ fn live(seed: u64, steps: usize, durability: Durability, flaw: Flaw) -> Day {
         day.recorder.answered(step);
         day.states.push(dump(&store).expect("read"));
     }
-    runtime.block_on(store.close()).expect("closed");
+    end(&runtime, &store);
+    let left = day.recorder.recorded().clone();
+    drop(store);
+    day.recorder = Recorder(Arc::new(Mutex::new(left)));
     day
+}
+
+/// What lies on the disk of a shop with a log that was killed after a random day, and what was in
+/// it after each step.
+pub fn killed(seed: u64, steps: usize) -> (Files, Vec<Dump>) {
+    let day = live_until(seed, steps, Durability::Log, Flaw::None, |_, _| ());
+    (day.recorder.files(), day.states)
 }
 
 /// A store's bytes after a random day, and what is in it.

@@ -17,7 +17,7 @@ const PAGE: usize = 4_096;
 const SECTOR: usize = 512;
 
 /// How a file is harmed.
-fn harm(bytes: &mut Vec<u8>, random: &mut Random) -> String {
+pub fn harm(bytes: &mut Vec<u8>, random: &mut Random) -> String {
     let pick = |bound: usize, random: &mut Random| {
         usize::try_from(random.below(bound as u64)).expect("small")
     };

@@ -1,6 +1,6 @@
 //! The redo log: two segments of frames, each frame a batch that is on the disk before redb's file has it.
 //!
-//! A frame is `[magic][length: u32][CRC-32][identity][epoch][sequence]` and then the batch's row
+//! A frame is `[magic][length: u32][CRC-32][identity][epoch][sequence][length of the segment]` and then the batch's row
 //! changes (`changes`), filled up with zeros to whole blocks of 4 KiB, so that no write touches the
 //! block of a frame that was answered. One write and one fsync put it there; the segment was
 //! written full of zeros before, so that the fsync has no size or extents of it to note.
@@ -15,7 +15,9 @@
 //!   be told apart, since nothing after it on the disk says that it was once whole.
 //! - A frame that is not whole, with later ones behind it or in the other segment, is damage: a
 //!   later frame is only written when all before it are on the disk. The store is refused.
-//! - Damage to frames that redb's file has already, or behind the last one, is without effect.
+//! - A segment that is not there, of a length that none is made of, or shorter than a frame in it
+//!   says, is damage, and so are two segments without a frame of the store when a checkpoint was made of one.
+//! - Other damage to frames that redb's file has already, or behind the last one, is without effect.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -27,7 +29,7 @@ use super::StoreError;
 const MAGIC: [u8; 8] = *b"emlog\0\0\x01";
 
 /// The bytes before the changes.
-const HEADER_LEN: usize = 40;
+const HEADER_LEN: usize = 48;
 
 /// What a disk writes whole, and a frame begins at.
 const BLOCK_LEN: usize = 4_096;
@@ -36,12 +38,12 @@ const BLOCK: u64 = BLOCK_LEN as u64;
 /// Zeros written at a time when a segment is made or grows.
 const ZEROS_LEN: usize = 64 << 10;
 
-/// How large segments may be, and when the log goes on in the other one.
+/// How large segments may be, always a power of two, and when the log goes on in the other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// A segment as it is made: an empty shop takes twice this.
     pub segment_min: u64,
-    /// A segment grows to this, twofold each time, and so does the memory for the changes of one
+    /// A segment grows to this, and so does the memory for the changes of one
     /// batch. What is larger is committed by redb alone, and durably.
     pub segment_max: u64,
     /// A checkpoint is due when frames of so many bytes were written.
@@ -104,6 +106,8 @@ pub enum LogDamage {
     Missing,
     #[error("batch {0} of its log is damaged or missing, and later ones are there")]
     Gap(u64),
+    #[error("its log was cut short")]
+    Short,
     #[error("batch {0} of its log can't be understood")]
     Unreadable(u64),
 }
@@ -168,14 +172,17 @@ impl Log {
     /// or not, and no frame may follow it.
     pub fn append(&mut self, changes: &[u8]) -> io::Result<()> {
         let sequence = self.last + 1;
-        write_frame(&mut self.frame, self.owner, sequence, changes);
-        let end = self.at + self.frame.len() as u64;
+        let end = self.at + padded(HEADER_LEN + changes.len());
         let segment = &self.segments[self.current as usize];
-        let length = segment.len()?;
+        let mut length = segment.len()?;
         if end > length {
-            let most = self.limits.segment_max;
-            grow(&**segment, length, (length * 2).clamp(end, most.max(end)))?;
+            let longer = end.next_power_of_two();
+            grow(&**segment, length, longer)?;
+            // Before a frame says that it is so long.
+            segment.sync_data()?;
+            length = longer;
         }
+        write_frame(&mut self.frame, self.owner, sequence, length, changes);
         segment.write(self.at, &self.frame)?;
         #[cfg(test)]
         let is_synced = !self.whim.has(super::crash::Flaw::LogUnsynced);
@@ -202,6 +209,9 @@ impl Log {
 
     /// Goes on in the other segment, of which no frame may be needed any more.
     pub fn turn(&mut self) {
+        if self.at == 0 {
+            return; // The last frames that there are lie in the other one.
+        }
         #[cfg(test)]
         let stays = self.whim.has(super::crash::Flaw::OneSegment);
         #[cfg(not(test))]
@@ -237,7 +247,7 @@ pub fn take_or_make(
 /// Writes zeros up to a new end: room that is only promised is not there on a disk that is full,
 /// and is found by the first fsync of each block.
 fn grow(segment: &dyn StorageBackend, from: u64, to: u64) -> io::Result<()> {
-    let zeros = [0; ZEROS_LEN];
+    let zeros = vec![0; ZEROS_LEN];
     segment.set_len(to)?;
     let mut at = from;
     while at < to {
@@ -258,16 +268,29 @@ pub fn replay(
     let damaged = |damage: LogDamage| StoreError::opening(damage);
     let mut found = Vec::new();
     let mut opened = Vec::new();
+    let mut is_anothers = true;
     for which in Which::BOTH {
         let segment = segments.open(which).map_err(StoreError::opening)?;
         let segment = segment.ok_or_else(|| damaged(LogDamage::Missing))?;
-        for (sequence, at) in frames_of(&*segment, owner).map_err(StoreError::opening)? {
+        let length = segment.len().map_err(StoreError::opening)?;
+        if length < BLOCK || !length.is_power_of_two() {
+            return Err(damaged(LogDamage::Short));
+        }
+        for (header, at) in frames_of(&*segment, owner).map_err(StoreError::opening)? {
+            let sequence = header.sequence;
+            is_anothers = false;
+            if header.segment_length > length {
+                return Err(damaged(LogDamage::Short));
+            }
             // Others are of before the checkpoint.
             if sequence > after {
                 found.push((sequence, which, at));
             }
         }
         opened.push(segment);
+    }
+    if is_anothers && after > 0 {
+        return Err(damaged(LogDamage::Missing));
     }
     found.sort_unstable_by_key(|(sequence, ..)| *sequence);
     let mut last = after;
@@ -284,15 +307,15 @@ pub fn replay(
     Ok(last)
 }
 
-/// The sequences of all whole frames, and where each begins.
-fn frames_of(segment: &dyn StorageBackend, owner: Owner) -> io::Result<Vec<(u64, u64)>> {
+/// All whole frames, and where each begins.
+fn frames_of(segment: &dyn StorageBackend, owner: Owner) -> io::Result<Vec<(Header, u64)>> {
     let length = segment.len()?;
     let mut frames = Vec::new();
     let mut at = 0;
     while at + BLOCK <= length {
         match read_frame(segment, owner, at)? {
-            Some((sequence, changes)) => {
-                frames.push((sequence, at));
+            Some((header, changes)) => {
+                frames.push((header, at));
                 at += padded(HEADER_LEN + changes.len());
             }
             None => at += BLOCK,
@@ -301,12 +324,12 @@ fn frames_of(segment: &dyn StorageBackend, owner: Owner) -> io::Result<Vec<(u64,
     Ok(frames)
 }
 
-/// The sequence and the changes of the frame that begins there, if one does and it is whole.
+/// The frame that begins there, if one does and it is whole.
 fn read_frame(
     segment: &dyn StorageBackend,
     owner: Owner,
     at: u64,
-) -> io::Result<Option<(u64, Vec<u8>)>> {
+) -> io::Result<Option<(Header, Vec<u8>)>> {
     let mut header = [0; HEADER_LEN];
     segment.read(at, &mut header)?;
     let Some(header) = Header::read(&header).filter(|header| header.owner == owner) else {
@@ -320,15 +343,22 @@ fn read_frame(
     let mut changes = vec![0; length];
     segment.read(at + HEADER_LEN as u64, &mut changes)?;
     let is_whole = header.checksum == header.checksum_with(&changes);
-    Ok(is_whole.then_some((header.sequence, changes)))
+    Ok(is_whole.then_some((header, changes)))
 }
 
-fn write_frame(frame: &mut Vec<u8>, owner: Owner, sequence: u64, changes: &[u8]) {
+fn write_frame(
+    frame: &mut Vec<u8>,
+    owner: Owner,
+    sequence: u64,
+    segment_length: u64,
+    changes: &[u8],
+) {
     let mut header = Header {
         length: u32::try_from(changes.len()).expect("a segment is far below 4 GiB"),
         checksum: 0,
         owner,
         sequence,
+        segment_length,
     };
     header.checksum = header.checksum_with(changes);
     frame.clear();
@@ -348,6 +378,7 @@ struct Header {
     checksum: u32,
     owner: Owner,
     sequence: u64,
+    segment_length: u64,
 }
 
 impl Header {
@@ -358,7 +389,8 @@ impl Header {
         bytes[12..16].copy_from_slice(&self.checksum.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.owner.identity.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.owner.epoch.to_le_bytes());
-        bytes[32..].copy_from_slice(&self.sequence.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.sequence.to_le_bytes());
+        bytes[40..].copy_from_slice(&self.segment_length.to_le_bytes());
         bytes
     }
 
@@ -373,11 +405,13 @@ impl Header {
             epoch: u64::from_le_bytes(take(&mut bytes)?),
         };
         let sequence = u64::from_le_bytes(take(&mut bytes)?);
+        let segment_length = u64::from_le_bytes(take(&mut bytes)?);
         Some(Self {
             length,
             checksum,
             owner,
             sequence,
+            segment_length,
         })
     }
 

@@ -36,6 +36,8 @@ mod files;
 #[cfg(test)]
 mod flaws;
 #[cfg(test)]
+mod logged;
+#[cfg(test)]
 mod media;
 #[cfg(any(test, fuzzing))]
 pub mod outside;

@@ -105,7 +105,7 @@ impl Handle {
         };
         let Some(changes) = changes.bytes().filter(|bytes| log.has_room_for(bytes)) else {
             // A checkpoint that is waited for: from here on all of the log is void.
-            note(&txn, log.owner(), log.last())?;
+            note(&txn, log.owner(), log.last()).map_err(StoreError::not_written)?;
             txn.commit().map_err(StoreError::unsure)?;
             log.turn();
             return Ok(());
@@ -118,10 +118,10 @@ impl Handle {
         #[cfg(not(test))]
         let notes = true;
         if notes {
-            note(&txn, log.owner(), log.last() + 1)?;
+            note(&txn, log.owner(), log.last() + 1).map_err(StoreError::not_written)?;
         }
         txn.set_durability(redb::Durability::None)
-            .map_err(StoreError::unsure)?;
+            .map_err(StoreError::not_written)?;
         log.append(changes).map_err(StoreError::unsure)?;
         // From here on the batch stands, whatever becomes of this process.
         txn.commit().map_err(StoreError::unsure)
