@@ -7,7 +7,7 @@ use electron_market::shop::ids::{ProductId, UserId};
 use electron_market::shop::products::{CategoryName, Draft, Price};
 use electron_market::shop::time::Timestamp;
 use electron_market::shop::users::{Newcomer, Role, Username};
-use electron_market::store::{Folder, ImportRow, KeptReply, Once, Store};
+use electron_market::store::{Durability, Folder, ImportRow, KeptReply, Once, Store};
 use serde_json::Value;
 
 pub const PASSWORD: &str = "Correct horse 7 battery";
@@ -66,7 +66,7 @@ impl Catalogue {
 /// Fills a new shop in a folder: products, buyers, and orders that were placed before.
 pub async fn fill(folder: &Path, products: u64, orders: u64) {
     let held = Folder::hold(folder).expect("a new folder");
-    let store = Store::open(&held, 512 << 20, 0).expect("opened");
+    let store = Store::open(&held, 512 << 20, 0, Durability::Log).expect("opened");
     offer(&store, products).await;
     let passwords = Passwords::new(Policy::Standard).expect("hashed");
     let hash = passwords.hash(PASSWORD.to_owned()).await.expect("hashed");

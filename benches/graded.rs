@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use electron_market::shop::products::{CategoryName, Draft, Price};
 use electron_market::shop::time::Timestamp;
-use electron_market::store::{Folder, ImportRow, Store};
+use electron_market::store::{Durability, Folder, ImportRow, Store};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
@@ -85,7 +85,7 @@ pub fn shop(folder: &Path, rows: &[Row]) -> (Folder, Store) {
         .build()
         .expect("a runtime");
     let folder = Folder::hold(folder).expect("held");
-    let store = Store::open(&folder, 64 << 20, 0).expect("open");
+    let store = Store::open(&folder, 64 << 20, 0, Durability::Log).expect("open");
     for rows in rows.chunks(2_000) {
         let rows = rows.iter().map(|row| {
             let draft = Draft {

@@ -9,7 +9,7 @@ use electron_market::shop::ids::{ProductId, UserId};
 use electron_market::shop::products::{CategoryName, Draft, Price};
 use electron_market::shop::time::Timestamp;
 use electron_market::shop::users::{Newcomer, Role, Username};
-use electron_market::store::{Folder, ImportRow, Store};
+use electron_market::store::{Durability, Folder, ImportRow, Store};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
@@ -28,7 +28,7 @@ impl Trade {
     pub fn open(folder: &Path, products: u32, buyers: u32) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let held = Folder::hold(folder).expect("held");
-        let store = Store::open(&held, 64 << 20, 0).expect("open");
+        let store = Store::open(&held, 64 << 20, 0, Durability::Log).expect("open");
         let (orders, is_over) = <(Arc<AtomicU64>, Arc<AtomicBool>)>::default();
         runtime.block_on(furnish(&store, products, buyers));
         let buyers = (1..=u64::from(buyers)).map(|buyer| {

@@ -17,7 +17,7 @@ use crate::photo::Encoder;
 use crate::rates::Rates;
 use crate::search::Search;
 use crate::shop::time::Timestamp;
-use crate::store::{self, Folder, FolderError, Store, StoreError};
+use crate::store::{self, Durability, Folder, FolderError, Store, StoreError};
 use crate::turns::Turns;
 
 /// Pages of lists that may wait: 1,000 rows take a few milliseconds, so the last of them waits
@@ -55,11 +55,12 @@ pub enum AppError {
     Password(#[from] PasswordError),
 }
 
-/// What the store may take, and what it must leave.
+/// What the store may take, what it must leave, and what its answers wait for.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreLimits {
     pub cache_bytes: usize,
     pub min_free_bytes: u64,
+    pub durability: Durability,
 }
 
 /// A shop, held and open.
@@ -106,7 +107,12 @@ impl App {
         if let Err(error) = store::remove_leftovers(&folder) {
             tracing::warn!(%error, "what a backup that was cut short left can't be removed");
         }
-        let store = Store::open(&folder, limits.cache_bytes, limits.min_free_bytes)?;
+        let store = Store::open(
+            &folder,
+            limits.cache_bytes,
+            limits.min_free_bytes,
+            limits.durability,
+        )?;
         Ok(Self {
             store,
             search: OnceLock::new(),

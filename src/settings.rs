@@ -53,6 +53,16 @@ pub struct CommandLine {
         value_name = "MIB"
     )]
     pub min_free_mib: u32,
+    /// What an answer waits for: log (one fsync of a log before the store) or store (the store's own
+    /// commit, which takes longer)
+    #[arg(
+        long,
+        global = true,
+        env = "ELECTRON_MARKET_DURABILITY",
+        default_value = "log",
+        value_name = "LOG|STORE"
+    )]
+    pub durability: DurabilityName,
     /// What is logged: error, warn, info, debug, or a filter such as
     /// `info,electron_market::store=debug` [default: info for serve, warn for the other commands]
     #[arg(
@@ -71,6 +81,12 @@ pub struct CommandLine {
         value_name = "FORMAT"
     )]
     pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DurabilityName {
+    Log,
+    Store,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use electron_market::shop::ids::{ProductId, UserId};
 use electron_market::shop::time::Timestamp;
-use electron_market::store::{Folder, Store};
+use electron_market::store::{Durability, Folder, Store};
 use tokio::sync::{mpsc, oneshot};
 
 const NOW: Timestamp = Timestamp(1_770_000_000_000_000);
@@ -40,7 +40,7 @@ impl Shop {
     /// Our store, as it is served: this is the line where a setting of its durability belongs.
     pub fn ours(folder: &Path) -> Self {
         let held = Folder::hold(folder).expect("held");
-        let store = Store::open(&held, CACHE_BYTES, 0).expect("opened");
+        let store = Store::open(&held, CACHE_BYTES, 0, Durability::Log).expect("opened");
         Self::Ours { store, _held: held }
     }
 

@@ -19,8 +19,8 @@ use signals::Signals;
 
 use crate::app::{self, App, AppError, StoreLimits};
 use crate::keys::Fate;
-use crate::settings::{Admin, Command, CommandLine, Key};
-use crate::store::{Store, StoreError};
+use crate::settings::{Admin, Command, CommandLine, DurabilityName, Key};
+use crate::store::{Durability, Store, StoreError};
 
 /// How a command ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,10 @@ impl CommandLine {
         StoreLimits {
             cache_bytes: self.cache_bytes(),
             min_free_bytes: u64::from(self.min_free_mib) << 20,
+            durability: match self.durability {
+                DurabilityName::Log => Durability::Log,
+                DurabilityName::Store => Durability::Store,
+            },
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::rates::Rates;
 use crate::search::hard;
 use crate::shop::ids::UserId;
 use crate::shop::users::{Email, Newcomer, Role, Username};
-use crate::store::ImportRow;
+use crate::store::{Durability, ImportRow};
 
 /// Rows of the catalogue that are for sale, beside texts that are hard to find.
 const ROWS: usize = 30;
@@ -67,6 +67,7 @@ impl Shop {
         let limits = StoreLimits {
             cache_bytes: 16 << 20,
             min_free_bytes: 0,
+            durability: Durability::Log,
         };
         let app = App::open(&folder, limits, "fuzzing").expect("a new shop");
         let api = app.api(Policy::Strict, Rates::unlimited());

@@ -13,7 +13,7 @@ use crate::shop::ids::ProductId;
 use crate::shop::money::Money;
 use crate::shop::products::{CategoryName, Draft, Edit, Filter, Ordering, Price};
 use crate::shop::time::Timestamp;
-use crate::store::{Folder, ImportRow, PageAsk, Store};
+use crate::store::{Durability, Folder, ImportRow, PageAsk, Store};
 
 const NOW: Timestamp = Timestamp(1_770_000_000_000_000);
 
@@ -59,7 +59,7 @@ pub fn open_search(dir: &Path, store: &Store) -> Search {
 pub fn shop(texts: Vec<(String, String)>) -> Shop {
     let dir = tempfile::tempdir().expect("a folder");
     let folder = Folder::hold(dir.path()).expect("held");
-    let store = Store::open(&folder, 16 << 20, 0).expect("open");
+    let store = Store::open(&folder, 16 << 20, 0, Durability::Log).expect("open");
     write(
         &store,
         texts
@@ -431,7 +431,7 @@ fn an_index_of_a_day_that_the_store_was_put_back_before_is_built_anew() {
     run(shop.store.close()).expect("closed");
     let file = shop.dir.path().join("shop.redb");
     let backup = fs::read(&file).expect("read");
-    let reopen = || Store::open(&shop.folder, 16 << 20, 0).expect("open");
+    let reopen = || Store::open(&shop.folder, 16 << 20, 0, Durability::Log).expect("open");
 
     let store = reopen();
     let search = open_search(shop.dir.path(), &store);

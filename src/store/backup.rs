@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use redb::{Durability, ReadableTable, TableDefinition};
 
 use super::disk::{self, Handle};
+use super::segments;
 use super::tables::{NAMES, Read, Snapshot};
 use super::{DRAFT_NAME, FILE_NAME, Findings, Floor, Folder, Progress, Store, StoreError};
 use crate::priority::{Pace, StepBack, step_back};
@@ -230,6 +231,7 @@ impl Brought<'_> {
             let before = free_name(&path);
             // A second name, so that there is a store at every moment.
             fs::hard_link(&path, &before).map_err(at(&before))?;
+            segments::link_with(&path, &before).map_err(at(&before))?;
             disk::sync_folder_of(&path).map_err(at(&path))?;
             Some(before)
         } else {
@@ -237,6 +239,9 @@ impl Brought<'_> {
         };
         fs::rename(&draft, &path).map_err(at(&path))?;
         disk::sync_folder_of(&path).map_err(at(&path))?;
+        // To the new one the log means nothing, and whoever opens it makes one of its own.
+        let log = segments::beside(path.clone());
+        log.remove().map_err(at(&path))?;
         Ok(before)
     }
 }
@@ -295,7 +300,7 @@ fn copy(view: &Snapshot, to: &Path, tell: &mut impl FnMut(Progress)) -> Result<u
             tell(Progress { rows, of });
         }
     }
-    super::prove_writable(&handle)?;
+    handle.finish_copy()?;
     handle.close()?;
     Ok(rows)
 }

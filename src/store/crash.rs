@@ -9,13 +9,16 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use redb::StorageBackend;
+use tokio::runtime::Runtime;
 
-use super::disk::Medium;
+use super::disk::{Media, Medium};
+use super::log::{Limits, Segments, Which};
 use super::once::{KeptReply, Once, Outcome};
-use super::tables::{NAMES, Read, Snapshot};
-use super::{ImportRow, SignIn, Store, StoreError};
+use super::tables::{COUNTERS, Counter, NAMES, Read, Snapshot, key_bytes};
+use super::{Durability, ImportRow, SignIn, Store, StoreError};
 use crate::shop::ids::{CategoryId, CommentId, OrderId, ProductId, UserId};
 use crate::shop::money::Money;
 use crate::shop::photos::{Format, Photo};
@@ -50,25 +53,56 @@ impl Random {
     }
 }
 
-/// What was asked of the disk.
+/// What was asked of the disk, and of which of its files.
 #[derive(Clone, Debug)]
 enum Op {
-    Write(usize, Vec<u8>),
-    Resize(usize),
-    Sync,
+    Write(File, usize, Vec<u8>),
+    Resize(File, usize),
+    Sync(File),
     /// Somebody heard that so many steps of the day are done.
     Answered(usize),
+}
+
+/// The store's file, and the two segments of its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum File {
+    Store,
+    Segment(Which),
+}
+
+impl File {
+    const ALL: [Self; 3] = [
+        Self::Store,
+        Self::Segment(Which::A),
+        Self::Segment(Which::B),
+    ];
+}
+
+/// The bytes of each file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    pub store: Vec<u8>,
+    pub segments: [Vec<u8>; 2],
+}
+
+impl Files {
+    fn of(&mut self, file: File) -> &mut Vec<u8> {
+        match file {
+            File::Store => &mut self.store,
+            File::Segment(which) => &mut self.segments[which as usize],
+        }
+    }
 }
 
 /// A disk in memory that remembers what was asked of it, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder(Arc<Mutex<Recorded>>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Recorded {
     /// As it was before the first operation.
-    first: Vec<u8>,
-    bytes: Vec<u8>,
+    first: Files,
+    bytes: Files,
     ops: Vec<Op>,
     /// Syncs so far, where one in seven is not done.
     lies: Option<u64>,
@@ -77,12 +111,41 @@ struct Recorded {
 }
 
 impl Recorder {
-    pub fn of(bytes: Vec<u8>) -> Self {
+    pub fn of(store: Vec<u8>) -> Self {
+        Self::of_files(Files {
+            store,
+            ..Files::default()
+        })
+    }
+
+    pub fn of_files(bytes: Files) -> Self {
         Self(Arc::new(Mutex::new(Recorded {
             first: bytes.clone(),
             bytes,
             ..Recorded::default()
         })))
+    }
+
+    pub fn files(&self) -> Files {
+        self.recorded().bytes.clone()
+    }
+
+    fn file(&self, file: File) -> Box<dyn StorageBackend> {
+        let disk = self.clone();
+        Box::new(Recording { disk, file })
+    }
+
+    /// All of it, for a store with that durability.
+    pub fn media(&self, durability: Durability, whim: Whim) -> Media {
+        let segments: Option<Box<dyn Segments>> = match durability {
+            Durability::Log => Some(Box::new(self.clone())),
+            Durability::Store => None,
+        };
+        Media {
+            limits: SMALL,
+            whim,
+            ..Media::new(self.medium(), segments)
+        }
     }
 
     fn recorded(&self) -> MutexGuard<'_, Recorded> {
@@ -91,7 +154,7 @@ impl Recorder {
 
     pub fn medium(&self) -> Medium {
         let disk = self.clone();
-        Box::new(move || Ok(Box::new(disk.clone())))
+        Box::new(move || Ok(disk.file(File::Store)))
     }
 
     /// Operations so far that write.
@@ -126,15 +189,55 @@ impl Recorded {
     }
 }
 
-impl StorageBackend for Recorder {
+/// A segment that is made is cut to nothing first, and is there when it has bytes: of a name that
+/// was not synced yet, what was there before or nothing is left, as of bytes.
+impl Segments for Recorder {
+    fn open(&self, which: Which) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        let file = File::Segment(which);
+        let is_there = !self.recorded().bytes.of(file).is_empty();
+        Ok(is_there.then(|| self.file(file)))
+    }
+
+    fn make(&self, which: Which) -> io::Result<Box<dyn StorageBackend>> {
+        let file = self.file(File::Segment(which));
+        file.set_len(0)?;
+        Ok(file)
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        for which in Which::BOTH {
+            self.make(which)?;
+        }
+        Ok(())
+    }
+}
+
+/// One of the files.
+#[derive(Debug)]
+struct Recording {
+    disk: Recorder,
+    file: File,
+}
+
+impl Recording {
+    fn recorded(&self) -> MutexGuard<'_, Recorded> {
+        self.disk.recorded()
+    }
+}
+
+impl StorageBackend for Recording {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.recorded().bytes.len() as u64)
+        Ok(self.recorded().bytes.of(self.file).len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let recorded = self.recorded();
+        let mut recorded = self.recorded();
         let start = usize::try_from(offset).expect("small");
-        let bytes = recorded.bytes.get(start..start + out.len());
+        let bytes = recorded.bytes.of(self.file).get(start..start + out.len());
         out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
@@ -143,8 +246,8 @@ impl StorageBackend for Recorder {
         let mut recorded = self.recorded();
         recorded.spend()?;
         let len = usize::try_from(len).expect("small");
-        recorded.bytes.resize(len, 0);
-        recorded.ops.push(Op::Resize(len));
+        recorded.bytes.of(self.file).resize(len, 0);
+        recorded.ops.push(Op::Resize(self.file, len));
         Ok(())
     }
 
@@ -157,7 +260,7 @@ impl StorageBackend for Recorder {
                 return Ok(());
             }
         }
-        recorded.ops.push(Op::Sync);
+        recorded.ops.push(Op::Sync(self.file));
         Ok(())
     }
 
@@ -165,40 +268,50 @@ impl StorageBackend for Recorder {
         let mut recorded = self.recorded();
         recorded.spend()?;
         let start = usize::try_from(offset).expect("small");
-        recorded.bytes[start..start + data.len()].copy_from_slice(data);
-        recorded.ops.push(Op::Write(start, data.to_vec()));
+        recorded.bytes.of(self.file)[start..start + data.len()].copy_from_slice(data);
+        recorded
+            .ops
+            .push(Op::Write(self.file, start, data.to_vec()));
         Ok(())
     }
 }
 
 /// What lies on the disk when the power goes after so many operations, and which step of the day
 /// was answered last.
-fn cut(recorded: &Recorded, at: usize, random: &mut Random) -> (Vec<u8>, usize) {
+fn cut(recorded: &Recorded, at: usize, random: &mut Random) -> (Files, usize) {
     let ops = &recorded.ops[..at];
-    let synced = ops
-        .iter()
-        .rposition(|op| matches!(op, Op::Sync))
-        .unwrap_or(0);
+    let synced = File::ALL.map(|file| {
+        let is_sync = |op: &Op| matches!(op, Op::Sync(of) if *of == file);
+        ops.iter().rposition(is_sync).unwrap_or(0)
+    });
     let mut bytes = recorded.first.clone();
     let mut answered = 0;
     // All of it, none of it, or as it comes.
     let fate = random.below(4);
     for (number, op) in ops.iter().enumerate() {
-        let is_safe = number < synced;
+        let is_safe = |file: &File| {
+            let place = File::ALL.iter().position(|of| of == file);
+            number < synced[place.expect("one of them")]
+        };
         match op {
             Op::Answered(step) => answered = *step,
-            Op::Resize(len) if is_safe || fate == 0 || (fate > 1 && random.one_in(2)) => {
-                bytes.resize(*len, 0);
+            Op::Resize(file, len)
+                if is_safe(file) || fate == 0 || (fate > 1 && random.one_in(2)) =>
+            {
+                bytes.of(*file).resize(*len, 0);
             }
-            Op::Sync | Op::Resize(_) => {}
-            Op::Write(start, data) if is_safe || fate == 0 => put(&mut bytes, *start, data),
+            Op::Sync(_) | Op::Resize(..) => {}
+            Op::Write(file, start, data) if is_safe(file) || fate == 0 => {
+                put(bytes.of(*file), *start, data);
+            }
             Op::Write(..) if fate == 1 => {}
-            Op::Write(start, data) => {
+            Op::Write(file, start, data) => {
+                let bytes = bytes.of(*file);
                 for (sector, data) in data.chunks(SECTOR).enumerate() {
                     let start = start + sector * SECTOR;
                     match random.below(8) {
-                        0..4 => put(&mut bytes, start, data),
-                        4 => put(&mut bytes, start, &data[..data.len() / 2]),
+                        0..4 => put(bytes, start, data),
+                        4 => put(bytes, start, &data[..data.len() / 2]),
                         _ => {}
                     }
                 }
@@ -218,7 +331,7 @@ fn put(bytes: &mut [u8], start: usize, data: &[u8]) {
 
 pub type Dump = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
 
-/// Every record of every table.
+/// Every record of every table but the form, which is another while the store is open.
 pub fn dump(store: &Store) -> Result<Dump, StoreError> {
     use redb::ReadableTable;
     let view = store.snapshot()?;
@@ -229,6 +342,7 @@ pub fn dump(store: &Store) -> Result<Dump, StoreError> {
             dump.insert((tag, key.value().to_vec()), value.value().to_vec());
         }
     }
+    dump.remove(&(COUNTERS.kind.table, key_bytes(&Counter::Format)));
     Ok(dump)
 }
 
@@ -253,19 +367,70 @@ struct Day {
 }
 
 /// How a program or a disk may be wrong, to see that it is noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flaw {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flaw {
+    #[default]
     None,
     LyingDisk,
     AnswersEarly,
     ForgetsReplies,
+    /// An answer does not wait for the log's fsync.
+    LogUnsynced,
+    /// redb's file is written to while the last checkpoint is not on the disk.
+    NoBarrier,
+    /// The log goes on over frames that the last checkpoint, not yet on the disk, is of.
+    OneSegment,
+    /// A batch does not note its sequence, so that a checkpoint does not say what it has.
+    ForgetsSequence,
+    /// The log begins anew before what was put in from it is on the disk.
+    BeginsEarly,
 }
 
+/// How a disk and a program behave in a test.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Whim {
+    /// An fsync in the background is done when somebody waits for it, not before.
+    pub is_late: bool,
+    pub flaw: Flaw,
+}
+
+impl Whim {
+    pub fn has(self, flaw: Flaw) -> bool {
+        self.flaw == flaw
+    }
+}
+
+/// A log so small that a day goes round it many times, and some of its batches have no room in it.
+const SMALL: Limits = Limits {
+    segment_min: 8 << 10,
+    segment_max: 64 << 10,
+    checkpoint_bytes: 16 << 10,
+    checkpoint_after: Duration::from_hours(1),
+};
+
 /// A random day: steps of one to six writes that share a commit.
-fn live(seed: u64, steps: usize, flaw: Flaw) -> Day {
+fn live(seed: u64, steps: usize, durability: Durability, flaw: Flaw) -> Day {
+    live_until(seed, steps, durability, flaw, |runtime, store| {
+        runtime.block_on(store.close()).expect("closed");
+    })
+}
+
+/// One with an end of its own; what comes after it is not on the disk.
+fn live_until(
+    seed: u64,
+    steps: usize,
+    durability: Durability,
+    flaw: Flaw,
+    end: impl FnOnce(&Runtime, &Store),
+) -> Day {
     let recorder = Recorder::of(Vec::new());
     recorder.recorded().lies = (flaw == Flaw::LyingDisk).then_some(0);
-    let store = Store::open_on(recorder.medium(), CACHE_BYTES).expect("a new store");
+    let whim = Whim {
+        is_late: true,
+        flaw,
+    };
+    let media = recorder.media(durability, whim);
+    let store = Store::open_on(media, CACHE_BYTES).expect("a new store");
     store
         .shared
         .flaws
@@ -292,29 +457,35 @@ fn live(seed: u64, steps: usize, flaw: Flaw) -> Day {
             1
         };
         let calls: Vec<u64> = (0..writes).map(|_| random.next()).collect();
-        let kept = runtime.block_on(step_of(&store, &day.recorder, step, &calls));
+        let kept = runtime.block_on(step_of(&store, step, &calls));
         day.kept
             .extend(kept.into_iter().map(|(once, reply)| (step, once, reply)));
+        day.recorder.answered(step);
         day.states.push(dump(&store).expect("read"));
     }
-    runtime.block_on(store.close()).expect("closed");
+    end(&runtime, &store);
+    let left = day.recorder.recorded().clone();
+    drop(store);
+    day.recorder = Recorder(Arc::new(Mutex::new(left)));
     day
+}
+
+/// What lies on the disk of a shop with a log that was killed after a random day, and what was in
+/// it after each step.
+pub fn killed(seed: u64, steps: usize) -> (Files, Vec<Dump>) {
+    let day = live_until(seed, steps, Durability::Log, Flaw::None, |_, _| ());
+    (day.recorder.files(), day.states)
 }
 
 /// A store's bytes after a random day, and what is in it.
 pub fn lived(seed: u64, steps: usize) -> (Vec<u8>, Dump) {
-    let mut day = live(seed, steps, Flaw::None);
-    let bytes = day.recorder.recorded().bytes.clone();
+    let mut day = live(seed, steps, Durability::Store, Flaw::None);
+    let bytes = day.recorder.files().store;
     (bytes, day.states.pop().expect("one a step"))
 }
 
 /// Makes writes that wait in the queue together, so that one commit has them all.
-async fn step_of(
-    store: &Store,
-    recorder: &Recorder,
-    step: usize,
-    calls: &[u64],
-) -> Vec<(Once, KeptReply)> {
+async fn step_of(store: &Store, step: usize, calls: &[u64]) -> Vec<(Once, KeptReply)> {
     let (release, released) = std::sync::mpsc::channel::<()>();
     let (start, started) = std::sync::mpsc::channel::<()>();
     let busy = {
@@ -344,7 +515,6 @@ async fn step_of(
     for call in calls {
         kept.extend(call.await.expect("no panic"));
     }
-    recorder.answered(step);
     kept
 }
 
@@ -569,9 +739,15 @@ where
 }
 
 /// Opens what a cut left and holds it to what was answered; what is wrong with it.
-fn judge(day: &Day, bytes: Vec<u8>, answered: usize) -> Result<Recorder, String> {
-    let disk = Recorder::of(bytes);
-    let store = Store::open_on(disk.medium(), CACHE_BYTES)
+fn judge(
+    day: &Day,
+    files: Files,
+    answered: usize,
+    durability: Durability,
+    whim: Whim,
+) -> Result<(Recorder, Store), String> {
+    let disk = Recorder::of_files(files);
+    let store = Store::open_on(disk.media(durability, whim), CACHE_BYTES)
         .map_err(|error| format!("it can't be opened: {}", error.with_causes()))?;
     let is = dump(&store).map_err(|error| format!("it can't be read: {error}"))?;
     // Everything that was answered, and of the step under way all or nothing.
@@ -589,17 +765,48 @@ fn judge(day: &Day, bytes: Vec<u8>, answered: usize) -> Result<Recorder, String>
             return Err(format!("the reply of step {step} is not kept: {is_kept:?}"));
         }
     }
-    Ok(disk)
+    Ok((disk, store))
+}
+
+/// A day that goes on after a recovery for some steps; what was there before is answered.
+fn go_on(day: &Day, recovered: (Recorder, Store), answered: usize, random: &mut Random) -> Day {
+    let (recorder, store) = recovered;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let before = day.kept.iter().filter(|(step, ..)| *step <= answered);
+    let mut second = Day {
+        states: vec![dump(&store).expect("read")],
+        recorder,
+        kept: before
+            .map(|(_, once, reply)| (0, once.clone(), reply.clone()))
+            .collect(),
+    };
+    for step in 1..=usize::try_from(random.below(5)).expect("small") {
+        let calls = [random.next(), random.next()];
+        let kept = runtime.block_on(step_of(&store, 1_000 + step, &calls));
+        second.recorder.answered(step);
+        let kept = kept.into_iter().map(|(once, reply)| (step, once, reply));
+        second.kept.extend(kept);
+        second.states.push(dump(&store).expect("read"));
+    }
+    second
 }
 
 /// Cuts days at random places, and the recovery after a cut again, until so many images were
 /// judged; the violations among them.
-fn power_cuts(images: usize, first_seed: u64, flaw: Flaw) -> Vec<String> {
+fn power_cuts(images: usize, first_seed: u64, durability: Durability, flaw: Flaw) -> Vec<String> {
+    let whim = Whim {
+        is_late: true,
+        flaw,
+    };
+    // This one shows in a recovery alone.
+    let again = if flaw == Flaw::BeginsEarly { 1 } else { 4 };
     let mut violations = Vec::new();
     let mut judged = 0;
     let mut seed = first_seed;
     while judged < images {
-        let day = live(seed, 60, flaw);
+        let day = live(seed, 60, durability, flaw);
         let mut random = Random(seed ^ 0xcafe);
         let recorded = day.recorder.recorded();
         // Before the store's first commit there is nothing to hold anybody to.
@@ -611,18 +818,19 @@ fn power_cuts(images: usize, first_seed: u64, flaw: Flaw) -> Vec<String> {
         for _ in 0..images.min(250) {
             let at = made
                 + usize::try_from(random.below((recorded.ops.len() - made) as u64)).expect("small");
-            let (bytes, answered) = cut(&recorded, at, &mut random);
+            let (files, answered) = cut(&recorded, at, &mut random);
             judged += 1;
-            match judge(&day, bytes, answered) {
+            match judge(&day, files, answered, durability, whim) {
                 Err(what) => violations.push(format!("seed {seed}, cut {at}: {what}")),
-                Ok(recovered) if random.one_in(4) => {
-                    let recovery = recovered.recorded();
+                Ok(recovered) if random.one_in(again) => {
+                    let second = go_on(&day, recovered, answered, &mut random);
+                    let recovery = second.recorder.recorded();
                     let at = usize::try_from(random.below(recovery.ops.len() as u64 + 1))
                         .expect("small");
-                    let (bytes, _) = cut(&recovery, at, &mut random);
+                    let (files, answered) = cut(&recovery, at, &mut random);
                     drop(recovery);
                     judged += 1;
-                    if let Err(what) = judge(&day, bytes, answered) {
+                    if let Err(what) = judge(&second, files, answered, durability, whim) {
                         violations.push(format!("seed {seed}, second cut {at}: {what}"));
                     }
                 }
@@ -650,21 +858,48 @@ fn power_cuts_take_nothing_that_was_answered_and_leave_no_half_of_anything() {
         .and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| getrandom::u64().expect("random") >> 16);
     let images = images(2_000);
-    let violations = power_cuts(images, seed, Flaw::None);
-    println!(
-        "{images} power cuts from seed {seed}: {} violations",
-        violations.len()
-    );
-    assert!(violations.is_empty(), "from seed {seed}: {violations:#?}");
+    for durability in [Durability::Store, Durability::Log] {
+        let violations = power_cuts(images, seed, durability, Flaw::None);
+        println!(
+            "{durability:?}: {images} power cuts from seed {seed}: {} violations",
+            violations.len()
+        );
+        assert!(
+            violations.is_empty(),
+            "{durability:?} from seed {seed}: {violations:#?}"
+        );
+    }
 }
 
 #[test]
 fn a_lying_disk_an_early_answer_and_a_forgotten_reply_are_noticed() {
-    for flaw in [Flaw::LyingDisk, Flaw::AnswersEarly, Flaw::ForgetsReplies] {
-        let violations = power_cuts(250, 1, flaw);
-        println!("{flaw:?}: {} violations", violations.len());
-        assert!(violations.len() > 5, "{flaw:?}: {violations:?}");
+    for durability in [Durability::Store, Durability::Log] {
+        for flaw in [Flaw::LyingDisk, Flaw::AnswersEarly, Flaw::ForgetsReplies] {
+            notice(durability, flaw);
+        }
     }
+}
+
+#[test]
+fn a_log_that_is_not_kept_to_is_noticed() {
+    for flaw in [
+        Flaw::LogUnsynced,
+        Flaw::NoBarrier,
+        Flaw::OneSegment,
+        Flaw::ForgetsSequence,
+        Flaw::BeginsEarly,
+    ] {
+        notice(Durability::Log, flaw);
+    }
+}
+
+fn notice(durability: Durability, flaw: Flaw) {
+    let violations = power_cuts(250, 1, durability, flaw);
+    println!("{durability:?}, {flaw:?}: {} violations", violations.len());
+    assert!(
+        violations.len() > 5,
+        "{durability:?}, {flaw:?}: {violations:?}"
+    );
 }
 
 /// Ways to be wrong on purpose, for the tests above.

@@ -7,8 +7,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use super::crash::{CACHE_BYTES, Dump, NOW, Random, Recorder, dump, lived, newcomer};
-use super::{ImportRow, Store, StoreError};
+use super::crash::{CACHE_BYTES, Dump, Flaw, NOW, Random, Recorder, Whim, dump, lived, newcomer};
+use super::{Durability, ImportRow, Store, StoreError};
 use crate::shop::ids::{OrderId, ProductId, UserId};
 use crate::shop::money::Money;
 use crate::shop::products::{CategoryName, Draft, Price};
@@ -17,7 +17,7 @@ const PAGE: usize = 4_096;
 const SECTOR: usize = 512;
 
 /// How a file is harmed.
-fn harm(bytes: &mut Vec<u8>, random: &mut Random) -> String {
+pub fn harm(bytes: &mut Vec<u8>, random: &mut Random) -> String {
     let pick = |bound: usize, random: &mut Random| {
         usize::try_from(random.below(bound as u64)).expect("small")
     };
@@ -150,10 +150,15 @@ async fn write(store: &Store, step: usize) -> Result<(), StoreError> {
 
 const STEPS: usize = 8;
 
+const LATE: Whim = Whim {
+    is_late: true,
+    flaw: Flaw::None,
+};
+
 /// The store after each step on a good disk, and the operations that the disk was asked for.
-fn good_day(runtime: &tokio::runtime::Runtime) -> (Vec<Dump>, usize) {
+fn good_day(runtime: &tokio::runtime::Runtime, durability: Durability) -> (Vec<Dump>, usize) {
     let disk = Recorder::of(Vec::new());
-    let store = Store::open_on(disk.medium(), CACHE_BYTES).expect("open");
+    let store = Store::open_on(disk.media(durability, LATE), CACHE_BYTES).expect("open");
     let mut states = vec![dump(&store).expect("read")];
     for step in 0..STEPS {
         runtime.block_on(write(&store, step)).expect("written");
@@ -170,14 +175,20 @@ fn comparable(dump: &Dump) -> Vec<(u8, &[u8])> {
 
 #[test]
 fn a_disk_that_is_full_at_any_moment_gets_an_honest_answer_and_the_store_heals() {
+    for durability in [Durability::Store, Durability::Log] {
+        fill_at_any_moment(durability);
+    }
+}
+
+fn fill_at_any_moment(durability: Durability) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
-    let (states, operations) = good_day(&runtime);
+    let (states, operations) = good_day(&runtime, durability);
     let (mut not_written, mut unsure, mut landed) = (0, 0, 0);
     for at in 0..operations {
         let disk = Recorder::of(Vec::new());
-        let store = Store::open_on(disk.medium(), CACHE_BYTES).expect("open");
+        let store = Store::open_on(disk.media(durability, LATE), CACHE_BYTES).expect("open");
         disk.fail_after(at);
         let mut step = 0;
         while step < STEPS {
@@ -225,7 +236,7 @@ fn a_disk_that_is_full_at_any_moment_gets_an_honest_answer_and_the_store_heals()
         runtime.block_on(store.close()).expect("closed");
     }
     println!(
-        "{operations} places to fail: {not_written} told not written, {unsure} unsure, of which {landed} were there"
+        "{durability:?}: {operations} places to fail: {not_written} told not written, {unsure} unsure, of which {landed} were there"
     );
     assert!(unsure > 10, "{unsure}");
 }

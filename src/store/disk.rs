@@ -12,16 +12,43 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use redb::{Database, ReadTransaction, StorageBackend, WriteTransaction};
 
 use super::StoreError;
+use super::barrier::Barrier;
+use super::log::{LIMITS, Limits, Log, Segments};
 
 /// An open database.
 pub struct Handle {
     db: Database,
     is_retired: Arc<AtomicBool>,
+    barrier: Barrier,
+    /// Of a handle that takes batches, where they go through one.
+    pub(super) log: Mutex<Option<Log>>,
 }
 
 /// What the store's bytes lie on: opened anew after an error, replaced by a treacherous one in
 /// tests.
 pub type Medium = Box<dyn Fn() -> io::Result<Box<dyn StorageBackend>> + Send + Sync>;
+
+/// What a shop's store lies on.
+pub struct Media {
+    pub file: Medium,
+    /// Where there can be a log.
+    pub segments: Option<Box<dyn Segments>>,
+    pub limits: Limits,
+    #[cfg(test)]
+    pub whim: super::crash::Whim,
+}
+
+impl Media {
+    pub fn new(file: Medium, segments: Option<Box<dyn Segments>>) -> Self {
+        Self {
+            file,
+            segments,
+            limits: LIMITS,
+            #[cfg(test)]
+            whim: super::crash::Whim::default(),
+        }
+    }
+}
 
 /// A file that is there.
 pub fn file(path: PathBuf) -> Medium {
@@ -81,6 +108,17 @@ impl Handle {
         Self::open_as(medium, cache_bytes, true)
     }
 
+    /// Opens a shop's store so.
+    pub fn open_shop(media: &Media, cache_bytes: usize) -> Result<Self, StoreError> {
+        let file = (media.file)().map_err(StoreError::opening)?;
+        let barrier = Barrier::new(
+            file,
+            #[cfg(test)]
+            media.whim,
+        );
+        Self::open_barrier(barrier, cache_bytes, true)
+    }
+
     /// Opens it for a glance, its pages unverified.
     pub fn peek(medium: &Medium, cache_bytes: usize) -> Result<Self, StoreError> {
         Self::open_as(medium, cache_bytes, false)
@@ -88,10 +126,12 @@ impl Handle {
 
     /// Opens it to be read alone, at once: records have checksums of their own. What lies on the
     /// medium stays as it is.
-    pub fn open_to_read(medium: &Medium, cache_bytes: usize) -> Result<Self, StoreError> {
-        let overlaid = || Overlaid::new(medium()?);
+    pub fn open_to_read(media: &Media, cache_bytes: usize) -> Result<Self, StoreError> {
+        let overlaid = || Overlaid::new((media.file)()?);
         let base = overlaid().map_err(StoreError::opening)?;
-        Self::open_backend(Box::new(base), cache_bytes, false)
+        let handle = Self::open_backend(Box::new(base), cache_bytes, false)?;
+        handle.read_log(media)?;
+        Ok(handle)
     }
 
     fn open_as(medium: &Medium, cache_bytes: usize, is_strict: bool) -> Result<Self, StoreError> {
@@ -104,9 +144,25 @@ impl Handle {
         cache_bytes: usize,
         is_strict: bool,
     ) -> Result<Self, StoreError> {
+        Self::open_barrier(
+            Barrier::new(
+                backend,
+                #[cfg(test)]
+                super::crash::Whim::default(),
+            ),
+            cache_bytes,
+            is_strict,
+        )
+    }
+
+    fn open_barrier(
+        barrier: Barrier,
+        cache_bytes: usize,
+        is_strict: bool,
+    ) -> Result<Self, StoreError> {
         let is_retired = Arc::default();
         let disk = Disk {
-            backend,
+            backend: barrier.clone(),
             is_retired: Arc::clone(&is_retired),
         };
         let db = Database::builder()
@@ -114,7 +170,12 @@ impl Handle {
             .set_check_integrity_on_open(is_strict)
             .create_with_backend(disk)
             .map_err(StoreError::opening)?;
-        Ok(Self { db, is_retired })
+        Ok(Self {
+            db,
+            is_retired,
+            barrier,
+            log: Mutex::default(),
+        })
     }
 
     pub fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
@@ -127,9 +188,14 @@ impl Handle {
     }
 
     /// From now on nothing reaches the file through this handle, not even redb's closing words:
-    /// another handle owns it.
+    /// another handle owns it. What the disk is still at is waited for.
     pub fn retire(&self) {
         self.is_retired.store(true, Ordering::SeqCst);
+        let _ = self.barrier.close(); // Whatever it failed to write is read anew.
+    }
+
+    pub(super) fn barrier(&self) -> &Barrier {
+        &self.barrier
     }
 
     pub fn close(self) -> Result<(), StoreError> {
@@ -317,16 +383,16 @@ fn pages_of(offset: u64, length: usize) -> impl Iterator<Item = (u64, (usize, us
 /// What a handle sees of its medium: everything, until it is retired.
 #[derive(Debug)]
 struct Disk {
-    backend: Box<dyn StorageBackend>,
+    backend: Barrier,
     is_retired: Arc<AtomicBool>,
 }
 
 impl Disk {
-    fn writable(&self) -> io::Result<&dyn StorageBackend> {
+    fn writable(&self) -> io::Result<&Barrier> {
         if self.is_retired.load(Ordering::SeqCst) {
             return Err(io::Error::other("this handle was replaced by a newer one"));
         }
-        Ok(&*self.backend)
+        Ok(&self.backend)
     }
 }
 
@@ -349,5 +415,9 @@ impl StorageBackend for Disk {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.writable()?.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.backend.close()
     }
 }

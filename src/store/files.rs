@@ -8,18 +8,15 @@ use std::time::SystemTime;
 
 use tempfile::TempDir;
 
-use super::backup::{
-    BackupError, bring, draft_of, name_to_ask_for, place_of_backup, remove_leftovers,
-};
+use super::backup::{BackupError, draft_of, name_to_ask_for, place_of_backup, remove_leftovers};
 use super::crash::{Dump, dump};
 use super::disk::{self, Handle};
 use super::folder::{Folder, FolderError};
-use super::migrate::FORMAT;
+use super::migrate::WITH_LOG;
 use super::outbox::{Noted, ProductChange};
 use super::tables::{Counter, OUTBOX, STOCK};
-use super::tests::{NOW, rows};
-use super::verify::Progress;
-use super::{Store, StoreError};
+use super::tests::{NOW, durability, restore, rows};
+use super::{Durability, Store, StoreError};
 use crate::shop::ids::ProductId;
 
 const CACHE_BYTES: usize = 4 << 20;
@@ -38,7 +35,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 fn open(folder: &Folder) -> Result<Store, StoreError> {
-    Store::open(folder, CACHE_BYTES, 0)
+    Store::open(folder, CACHE_BYTES, 0, durability())
 }
 
 /// A folder with a shop of so many products.
@@ -178,26 +175,24 @@ fn a_secret_is_made_once_and_read_ever_after() {
 
 // The store's file.
 
-/// Puts a backup in the place of a folder's store.
-fn restore(
-    folder: &Folder,
-    from: &Path,
-    may_replace: bool,
-    tell: impl FnMut(Progress),
-) -> Result<Option<PathBuf>, BackupError> {
-    bring(folder, from, may_replace, tell)?.put_in_place()
-}
-
 #[tokio::test]
 async fn a_store_is_made_once_and_opened_again_with_what_it_holds() {
     let dir = tempdir();
     fs::write(dir.path().join("shop.redb.new"), "cut short").expect("written");
     let (folder, store) = shop_of(dir.path(), 3).await;
-    assert_eq!(names(dir.path()), ["lock", "shop.redb"]);
-    assert_eq!(mode(&dir.path().join("shop.redb")), 0o600);
+    let log: &[_] = match durability() {
+        Durability::Log => &["shop.redb.log-a", "shop.redb.log-b"],
+        Durability::Store => &[],
+    };
+    let files = [&["lock", "shop.redb"][..], log].concat();
+    assert_eq!(names(dir.path()), files);
+    for file in files {
+        assert_eq!(mode(&dir.path().join(file)), 0o600, "{file}");
+    }
     let (identity, before) = (store.identity().expect("read"), dump(&store).expect("read"));
     assert_ne!(identity, 0);
     store.close().await.expect("closed");
+    assert_eq!(names(dir.path()), ["lock", "shop.redb"], "whole in itself");
 
     let again = open(&folder).expect("opened again");
     assert_eq!(again.identity().expect("read"), identity);
@@ -239,10 +234,10 @@ fn refused_untouched(folder: &Folder, why: &str) {
 async fn a_store_of_a_newer_program_is_refused_untouched() {
     let dir = tempdir();
     let (folder, store) = shop_of(dir.path(), 1).await;
-    let newer = store.write(|tx| tx.set_count(Counter::Format, FORMAT + 1));
+    let newer = store.write(|tx| tx.set_count(Counter::Format, WITH_LOG + 1));
     newer.await.expect("written");
     store.close().await.expect("closed");
-    let why = format!("a newer version of the program (form {};", FORMAT + 1);
+    let why = format!("a newer version of the program (form {};", WITH_LOG + 1);
     refused_untouched(&folder, &why);
 }
 
@@ -313,20 +308,22 @@ async fn a_backup_of_a_store_with_a_flaw_is_not_called_one() {
         matches!(refused, Err(BackupError::Unsound { .. })),
         "{refused:?}"
     );
-    assert_eq!(names(dir.path()), ["lock", "shop.redb"], "nor its draft");
+    let is_of_it = |name: &String| name.starts_with("monday");
+    assert!(!names(dir.path()).iter().any(is_of_it), "nor its draft");
 }
 
 #[test]
 fn a_backup_leaves_its_own_disk_what_the_shop_keeps_free() {
     let dir = tempdir();
     let folder = Folder::hold(dir.path()).expect("free");
-    let full = Store::open(&folder, CACHE_BYTES, u64::MAX).map(|_| ());
+    let full = Store::open(&folder, CACHE_BYTES, u64::MAX, durability()).map(|_| ());
     assert!(
         matches!(full, Err(StoreError::DiskFull { .. })),
         "no new store: {full:?}"
     );
-    drop(Store::open(&folder, CACHE_BYTES, 0).expect("a new store"));
-    let store = Store::open(&folder, CACHE_BYTES, u64::MAX).expect("one that is there");
+    drop(Store::open(&folder, CACHE_BYTES, 0, durability()).expect("a new store"));
+    let store =
+        Store::open(&folder, CACHE_BYTES, u64::MAX, durability()).expect("one that is there");
     let refused = store.back_up(&dir.path().join("monday.redb"), |_| ());
     let needed = match refused {
         Err(BackupError::NoRoom { needed_bytes, .. }) => needed_bytes,

@@ -7,8 +7,9 @@ use std::process::Command;
 
 use redb::StorageBackend;
 
+use super::Durability;
 use super::crash::{Random, Recorder};
-use super::disk::{self, Handle, Plain};
+use super::disk::{self, Handle, Media, Plain};
 use super::files::{mode, tempdir};
 
 const CACHE_BYTES: usize = 4 << 20;
@@ -137,9 +138,13 @@ fn a_handle_that_takes_no_write_is_not_proven() {
     let disk = Recorder::of(Vec::new());
     let handle = Handle::open(&disk.medium(), CACHE_BYTES).expect("a new store");
     super::furnish(&handle).expect("written");
-    super::prove_writable(&handle).expect("it takes writes");
+    let media = Media::from(disk.medium());
+    handle
+        .recover(&media, Durability::Store)
+        .expect("it takes writes");
     disk.fail_after(0);
-    super::prove_writable(&handle).expect_err("it takes none");
+    let refused = handle.recover(&media, Durability::Store);
+    refused.expect_err("it takes none");
 }
 
 #[test]

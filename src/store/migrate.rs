@@ -15,12 +15,16 @@ use super::tables::{COUNTERS, Counter, definition, key_bytes};
 /// meaning.
 pub const FORMAT: u64 = 1;
 
+/// The same rows, of which the newest may lie in a log beside the file (`redo`): the form of a store
+/// that is open, or was not closed in order.
+pub const WITH_LOG: u64 = 2;
+
 #[derive(Debug, thiserror::Error)]
 enum NotOurs {
     #[error("it is no shop's")]
     NoShop,
     #[error(
-        "it was written by a newer version of the program (form {0}; this one writes {FORMAT}): use that version"
+        "it was written by a newer version of the program (form {0}; this one writes {WITH_LOG}): use that version"
     )]
     Newer(u64),
 }
@@ -44,7 +48,7 @@ pub fn check(handle: &Handle) -> Result<(), StoreError> {
 }
 
 fn accept(form: u64) -> Result<(), StoreError> {
-    if form > FORMAT {
+    if form > WITH_LOG {
         return Err(StoreError::opening(NotOurs::Newer(form)));
     }
     Ok(())

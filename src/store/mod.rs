@@ -4,11 +4,14 @@
 //! loads facts, asks a rule of `shop`, applies its answer, and answers after the commit.
 
 mod backup;
+mod barrier;
 mod carts;
+mod changes;
 mod codec;
 mod comments;
 mod disk;
 mod folder;
+mod log;
 mod migrate;
 mod once;
 mod orders;
@@ -16,6 +19,8 @@ mod outbox;
 mod pages;
 mod photos;
 mod products;
+mod redo;
+mod segments;
 mod sessions;
 mod tables;
 mod users;
@@ -30,6 +35,8 @@ mod damage;
 mod files;
 #[cfg(test)]
 mod flaws;
+#[cfg(test)]
+mod logged;
 #[cfg(test)]
 mod media;
 #[cfg(any(test, fuzzing))]
@@ -61,13 +68,14 @@ pub use once::{KeptReply, Once, Outcome};
 pub use outbox::Changes;
 pub use pages::{Page, PageAsk, Place};
 pub use products::{ImportRow, ListedCategory, ListedProduct};
+pub use redo::Durability;
 pub use users::SignIn;
 pub use verify::{Finding, Findings, Progress};
 
 use crate::causes::causes;
 use crate::shop::time::Timestamp;
 use crate::shop::users::{Newcomer, Taken};
-use disk::{Handle, Medium};
+use disk::{Handle, Media};
 use once::Desk;
 use tables::{Counter, Read, Snapshot, Transaction};
 use writer::{Job, Waiting};
@@ -87,7 +95,8 @@ pub struct Store {
 }
 
 struct Shared {
-    medium: Medium,
+    media: Media,
+    durability: Durability,
     cache_bytes: usize,
     /// `None` once the store is closed.
     handle: ArcSwapOption<Handle>,
@@ -161,6 +170,13 @@ pub enum StoreError {
 /// An error shared by all who waited for the same commit.
 type Cause = Arc<dyn Error + Send + Sync>;
 
+#[cfg(test)]
+impl From<disk::Medium> for Media {
+    fn from(file: disk::Medium) -> Self {
+        Self::new(file, None)
+    }
+}
+
 impl StoreError {
     fn not_written(error: impl Error + Send + Sync + 'static) -> Self {
         Self::NotWritten(Arc::new(error))
@@ -232,6 +248,7 @@ impl Store {
         folder: &Folder,
         cache_bytes: usize,
         min_free_bytes: u64,
+        durability: Durability,
     ) -> Result<Self, StoreError> {
         let path = folder.path().join(FILE_NAME);
         let floor = Floor {
@@ -243,7 +260,9 @@ impl Store {
             make(&path, cache_bytes)?;
         }
         migrate::refuse_newer(&path)?;
-        Self::open_with(disk::file(path), cache_bytes, Some(floor), true)
+        let segments = segments::beside(path.clone());
+        let media = Media::new(disk::file(path), Some(segments));
+        Self::open_with(media, durability, cache_bytes, Some(floor), true)
     }
 
     /// Opens the shop in a folder to look at it: its file stays as it is.
@@ -252,23 +271,32 @@ impl Store {
     }
 
     fn open_file_read_only(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
-        Self::open_with(disk::read_only(path.to_owned()), cache_bytes, None, true)
+        let segments = segments::beside_read_only(path.to_owned());
+        let media = Media::new(disk::read_only(path.to_owned()), Some(segments));
+        Self::open_with(media, Durability::Store, cache_bytes, None, true)
     }
 
     /// Opens what lies on a medium, a new store if nothing does.
     #[cfg(test)]
-    fn open_on(medium: Medium, cache_bytes: usize) -> Result<Self, StoreError> {
-        Self::open_with(medium, cache_bytes, None, false)
+    fn open_on(media: impl Into<Media>, cache_bytes: usize) -> Result<Self, StoreError> {
+        let media = media.into();
+        let durability = match media.segments {
+            Some(_) => Durability::Log,
+            None => Durability::Store,
+        };
+        Self::open_with(media, durability, cache_bytes, None, false)
     }
 
     fn open_with(
-        medium: Medium,
+        media: Media,
+        durability: Durability,
         cache_bytes: usize,
         floor: Option<Floor>,
         must_be_a_shop: bool,
     ) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
-            medium,
+            media,
+            durability,
             cache_bytes,
             handle: ArcSwapOption::empty(),
             is_writable: AtomicBool::new(true),
@@ -278,11 +306,12 @@ impl Store {
             flaws: crash::Flaws::default(),
             writer: Mutex::new(None),
         });
-        let handle = shared.open()?;
+        let handle = Handle::open_shop(&shared.media, cache_bytes)?;
         if must_be_a_shop {
             migrate::check(&handle)?;
         }
         furnish(&handle)?;
+        handle.recover(&shared.media, durability)?;
         shared.handle.store(Some(Arc::new(handle)));
 
         let (queue, jobs) = mpsc::channel(writer::QUEUE_MAX);
@@ -315,12 +344,16 @@ impl Store {
             if let Some(thread) = thread {
                 let _ = thread.join(); // It catches panics of use-cases; its own are logged.
             }
-            match shared.handle.swap(None).map(Arc::try_unwrap) {
-                // A broken one has nothing to finish: what was answered is on the disk.
-                Some(Ok(handle)) if shared.is_writable.load(Ordering::SeqCst) => handle.close(),
-                // Where a reader still holds it, the last one closes it.
-                Some(_) | None => Ok(()),
+            let Some(handle) = shared.handle.swap(None) else {
+                return Ok(());
+            };
+            // A broken one has nothing to finish: what was answered is on the disk.
+            if !shared.is_writable.load(Ordering::SeqCst) {
+                return Ok(());
             }
+            handle.settle(&shared.media)?;
+            // Where a reader still holds it, the last one closes it.
+            Arc::try_unwrap(handle).map_or(Ok(()), Handle::close)
         });
         closing.await.map_err(StoreError::unclosed)?
     }
@@ -429,8 +462,11 @@ impl Shared {
         room
     }
 
+    /// Opens it anew. Open is not enough: on a full disk it opens and takes no write.
     fn open(&self) -> Result<Handle, StoreError> {
-        Handle::open(&self.medium, self.cache_bytes)
+        let handle = Handle::open_shop(&self.media, self.cache_bytes)?;
+        handle.recover(&self.media, self.durability)?;
+        Ok(handle)
     }
 }
 
@@ -468,16 +504,6 @@ fn furnish(handle: &Handle) -> Result<(), StoreError> {
         tx.set_count(Counter::Identity, identity.max(1))?;
         tx.set_count(Counter::Format, migrate::FORMAT)?;
     }
-    drop(tx);
-    txn.commit().map_err(StoreError::opening)
-}
-
-/// Writes something that changes nothing, durably.
-fn prove_writable(handle: &Handle) -> Result<(), StoreError> {
-    let txn = handle.begin_write()?;
-    let mut tx = Transaction::new(&txn);
-    let identity = tx.count(Counter::Identity)?;
-    tx.set_count(Counter::Identity, identity)?;
     drop(tx);
     txn.commit().map_err(StoreError::opening)
 }

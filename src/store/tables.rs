@@ -16,8 +16,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::StoreError;
+use super::changes::{self, Change, Changes};
 use super::codec::{self, Kind};
 use super::disk::Handle;
+use super::log::LogDamage;
 use super::once::Kept;
 use super::outbox::Noted;
 use crate::shop::carts::Cart;
@@ -443,6 +445,7 @@ pub struct Transaction<'t> {
     txn: &'t WriteTransaction,
     tables: [OnceCell<Table<'t, Bytes, Bytes>>; NAMES.len()],
     writes: u64,
+    changes: Changes,
     mark: Option<u64>,
     #[cfg(test)]
     pub forgets_replies: bool,
@@ -450,10 +453,16 @@ pub struct Transaction<'t> {
 
 impl<'t> Transaction<'t> {
     pub fn new(txn: &'t WriteTransaction) -> Self {
+        Self::keeping(Changes::Unkept, txn)
+    }
+
+    /// One that adds every row it changes to these.
+    pub fn keeping(changes: Changes, txn: &'t WriteTransaction) -> Self {
         Self {
             txn,
             tables: [const { OnceCell::new() }; NAMES.len()],
             writes: 0,
+            changes,
             mark: None,
             #[cfg(test)]
             forgets_replies: false,
@@ -473,6 +482,11 @@ impl<'t> Transaction<'t> {
         self.writes
     }
 
+    /// The rows that were changed, if they were to be kept.
+    pub fn into_changes(self) -> Changes {
+        self.changes
+    }
+
     /// Makes every table, so that a snapshot of a new store finds them.
     pub fn open_all(&self) -> Result<(), StoreError> {
         for tag in (0..).take(NAMES.len()) {
@@ -489,16 +503,41 @@ impl<'t> Transaction<'t> {
     ) -> Result<(), StoreError> {
         let key = key_bytes(key);
         let record = codec::encode(rows.kind, &key, row);
-        self.writes += 1;
-        self.table_mut(rows.kind.table)?
-            .insert(key.as_slice(), record.as_slice())?;
-        Ok(())
+        self.change(Change {
+            table: rows.kind.table,
+            key: &key,
+            record: Some(&record),
+        })
     }
 
     pub fn remove<K: Key, R>(&mut self, rows: &Rows<K, R>, key: &K) -> Result<(), StoreError> {
         let key = key_bytes(key);
+        self.change(Change {
+            table: rows.kind.table,
+            key: &key,
+            record: None,
+        })
+    }
+
+    /// Makes the changes of a batch again.
+    pub fn redo(&mut self, batch: &[u8], sequence: u64) -> Result<(), StoreError> {
+        for change in changes::read(batch) {
+            let change = change.filter(|change| change.table < Snapshot::TABLES);
+            let unreadable = || StoreError::opening(LogDamage::Unreadable(sequence));
+            self.change(change.ok_or_else(unreadable)?)?;
+        }
+        Ok(())
+    }
+
+    /// The one place where a row is written or removed.
+    fn change(&mut self, change: Change<'_>) -> Result<(), StoreError> {
         self.writes += 1;
-        self.table_mut(rows.kind.table)?.remove(key.as_slice())?;
+        self.changes.add(change);
+        let table = self.table_mut(change.table)?;
+        match change.record {
+            Some(record) => table.insert(change.key, record)?,
+            None => table.remove(change.key)?,
+        };
         Ok(())
     }
 

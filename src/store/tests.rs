@@ -1,6 +1,7 @@
 //! The store from inside: records that are not believed, disks that fail, use-cases that do.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,11 +10,14 @@ use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
 use super::codec::{self, Damage, Kind};
-use super::disk::Medium;
+use super::disk::Media;
+use super::log::{Segments, Which};
 use super::once::{Kept, KeptReply, Once, Outcome};
 use super::outbox::{Noted, ProductChange};
 use super::tables::{Key, OUTBOX, Read, Rows, key_bytes};
-use super::{ImportRow, PageAsk, SignIn, Store, StoreError};
+use super::{
+    BackupError, Durability, Folder, ImportRow, PageAsk, Progress, SignIn, Store, StoreError, bring,
+};
 use crate::shop::carts::{Cart, Line};
 use crate::shop::comments::Comment;
 use crate::shop::ids::{
@@ -34,13 +38,34 @@ const CACHE_BYTES: usize = 4 << 20;
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     bytes: Arc<Mutex<Option<Arc<InMemoryBackend>>>>,
+    segments: [Arc<Mutex<Option<Arc<InMemoryBackend>>>>; 2],
     is_broken: Arc<AtomicBool>,
 }
 
+/// What the tests of the store run over: what the variable of the setting says, `log` by default.
+pub fn durability() -> Durability {
+    match std::env::var("ELECTRON_MARKET_DURABILITY").as_deref() {
+        Ok("store") => Durability::Store,
+        Ok(_) | Err(_) => Durability::Log,
+    }
+}
+
 impl Memory {
-    fn medium(&self) -> Medium {
+    fn media(&self) -> Media {
         let memory = self.clone();
-        Box::new(move || Ok(Box::new(memory.clone())))
+        let segments: Option<Box<dyn Segments>> = match durability() {
+            Durability::Log => Some(Box::new(self.clone())),
+            Durability::Store => None,
+        };
+        Media::new(Box::new(move || Ok(Box::new(memory.clone()))), segments)
+    }
+
+    /// A segment fails with the store.
+    fn segment(&self, which: Which) -> Self {
+        Self {
+            bytes: Arc::clone(&self.segments[which as usize]),
+            ..self.clone()
+        }
     }
 
     fn bytes(&self) -> Arc<InMemoryBackend> {
@@ -57,6 +82,30 @@ impl Memory {
 
     fn break_writes(&self, is_broken: bool) {
         self.is_broken.store(is_broken, Ordering::SeqCst);
+    }
+}
+
+impl Segments for Memory {
+    fn open(&self, which: Which) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        let segment = self.segment(which);
+        Ok((segment.len()? > 0).then(|| Box::new(segment) as _))
+    }
+
+    fn make(&self, which: Which) -> io::Result<Box<dyn StorageBackend>> {
+        let segment = self.segment(which);
+        segment.set_len(0)?;
+        Ok(Box::new(segment))
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        for which in Which::BOTH {
+            self.make(which)?;
+        }
+        Ok(())
     }
 }
 
@@ -84,7 +133,7 @@ impl StorageBackend for Memory {
 
 pub fn store() -> (Store, Memory) {
     let memory = Memory::default();
-    let store = Store::open_on(memory.medium(), CACHE_BYTES).expect("a new store");
+    let store = Store::open_on(memory.media(), CACHE_BYTES).expect("a new store");
     (store, memory)
 }
 
@@ -374,7 +423,7 @@ async fn what_was_answered_is_there_when_the_store_is_opened_again() {
     let late = store.sign_up(newcomer("late"), NOW).await;
     assert!(matches!(late, Err(StoreError::Closing)), "{late:?}");
 
-    let store = Store::open_on(memory.medium(), CACHE_BYTES).expect("opened again");
+    let store = Store::open_on(memory.media(), CACHE_BYTES).expect("opened again");
     assert_eq!(store.account(ann.id).expect("read"), Some(ann));
     assert_eq!(store.product_count().expect("read"), 100);
 }
@@ -589,4 +638,14 @@ async fn a_store_that_opens_but_takes_no_write_is_not_called_writable() {
     }
     // And it can still be told to close.
     store.close().await.expect("closed");
+}
+
+/// Puts a backup in the place of a folder's store.
+pub fn restore(
+    folder: &Folder,
+    from: &Path,
+    may_replace: bool,
+    tell: impl FnMut(Progress),
+) -> Result<Option<PathBuf>, BackupError> {
+    bring(folder, from, may_replace, tell)?.put_in_place()
 }

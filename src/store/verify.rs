@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use redb::ReadableTableMetadata;
 use serde::de::DeserializeOwned;
 
-use super::migrate::FORMAT;
+use super::migrate::{FORMAT, WITH_LOG};
 use super::once::Kept;
 use super::outbox::Noted;
 use super::photos::key_of;
@@ -493,7 +493,11 @@ impl<T: FnMut(Progress)> Check<T> {
     fn counters(&mut self) -> Result<(), StoreError> {
         let mut wanted = std::mem::take(&mut self.counts);
         wanted.insert(key_bytes(&Counter::Identity), Wanted::AtLeast(1));
-        wanted.insert(key_bytes(&Counter::Format), Wanted::Exactly(FORMAT));
+        let form = match of_the_row(self.view.count(Counter::Format))? {
+            Ok(WITH_LOG) => WITH_LOG, // It is open.
+            Ok(_) | Err(_) => FORMAT,
+        };
+        wanted.insert(key_bytes(&Counter::Format), Wanted::Exactly(form));
         let mut from: Option<Vec<u8>> = None;
         loop {
             let stretch = self.view.raw(&COUNTERS, from.as_deref(), STRETCH)?;

@@ -152,7 +152,7 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
         }
     };
     let mut fates = Vec::with_capacity(asks.len());
-    let mut tx = Transaction::new(&txn);
+    let mut tx = Transaction::keeping(handle.changes(), &txn);
     #[cfg(test)]
     {
         tx.forgets_replies = shared.flaws.forgets_replies.load(Ordering::SeqCst);
@@ -196,7 +196,7 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
     }
 
     let wrote = tx.writes() > 0;
-    drop(tx);
+    let changes = tx.into_changes();
     #[cfg(test)]
     if shared.flaws.answers_early.load(Ordering::SeqCst) {
         for (ask, fate) in asks.drain(..).zip(fates.drain(..)) {
@@ -206,7 +206,7 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
     }
     // A batch of refusals has nothing to make durable.
     let committed = if wrote {
-        txn.commit().map_err(StoreError::unsure)
+        handle.commit(txn, &changes)
     } else {
         txn.abort().map_err(StoreError::not_written)
     };
@@ -217,6 +217,12 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
     }
     for (ask, fate) in asks.into_iter().zip(fates) {
         ask.answer(fate);
+    }
+    // Nobody waits for this but who asks next; what was answered is in the log until it is done.
+    if let Err(error) = handle.checkpoint() {
+        shared.is_writable.store(false, Ordering::SeqCst);
+        tracing::error!(causes = causes(&error), "a checkpoint failed");
+        return false;
     }
     true
 }
@@ -232,6 +238,9 @@ fn answer_all(asks: Vec<Box<dyn Ask>>, error: &StoreError) {
 /// meanwhile from the old handle; writes are refused.
 fn reopen(shared: &Shared, queue: &mut mpsc::Receiver<Job>) -> bool {
     shared.is_writable.store(false, Ordering::SeqCst);
+    if let Some(broken) = shared.handle.load_full() {
+        broken.retire();
+    }
     let mut pause = REOPEN_PAUSE;
     loop {
         while let Ok(job) = queue.try_recv() {
@@ -245,7 +254,7 @@ fn reopen(shared: &Shared, queue: &mut mpsc::Receiver<Job>) -> bool {
         }
         // After an error redb does not even read what it has not in memory: readers get a handle
         // that nothing can go wrong with.
-        match Handle::open_to_read(&shared.medium, shared.cache_bytes) {
+        match Handle::open_to_read(&shared.media, shared.cache_bytes) {
             Ok(handle) => put_in_place(shared, handle),
             Err(error) => {
                 tracing::error!(
@@ -254,12 +263,7 @@ fn reopen(shared: &Shared, queue: &mut mpsc::Receiver<Job>) -> bool {
                 );
             }
         }
-        // Open is not enough: on a full disk it opens and takes no write.
-        let opened = shared.open().and_then(|handle| {
-            super::prove_writable(&handle)?;
-            Ok(handle)
-        });
-        match opened {
+        match shared.open() {
             Ok(handle) => {
                 put_in_place(shared, handle);
                 shared.is_writable.store(true, Ordering::SeqCst);

@@ -9,10 +9,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::codec::Damage;
-use super::crash::Recorder;
-use super::disk::Medium;
+use super::crash::{Recorder, Whim};
+use super::disk::Media;
 use super::tables::{Counter, Read, Transaction};
-use super::tests::{NOW, newcomer, rows, store};
+use super::tests::{NOW, durability, newcomer, rows, store};
 use super::writer::{self, Job};
 use super::{Floor, Store, StoreError, Writable};
 use crate::shop::users::Newcomer;
@@ -23,18 +23,26 @@ const BATCH_MAX: usize = 256;
 type Answer = JoinHandle<Result<(), StoreError>>;
 
 /// A disk, and how often it was opened.
-fn counted(disk: &Recorder) -> (Medium, Arc<AtomicUsize>) {
+fn counted(disk: &Recorder) -> (Media, Arc<AtomicUsize>) {
     let (medium, opened) = (disk.medium(), Arc::new(AtomicUsize::new(0)));
     let counter = Arc::clone(&opened);
-    let medium = move || {
+    let file = Box::new(move || {
         counter.fetch_add(1, Ordering::SeqCst);
         medium()
+    });
+    let media = Media {
+        file,
+        ..media(disk)
     };
-    (Box::new(medium), opened)
+    (media, opened)
+}
+
+fn media(disk: &Recorder) -> Media {
+    disk.media(durability(), Whim::default())
 }
 
 fn on(disk: &Recorder) -> Store {
-    Store::open_on(disk.medium(), CACHE_BYTES).expect("a new store")
+    Store::open_on(media(disk), CACHE_BYTES).expect("a new store")
 }
 
 /// Asks for something to be written, without waiting for it.
@@ -161,8 +169,8 @@ async fn all_who_waited_for_a_failed_commit_hear_why() {
 
 #[tokio::test]
 async fn an_error_of_the_file_reopens_it_and_one_of_a_record_does_not() {
-    let (medium, opened) = counted(&Recorder::of(Vec::new()));
-    let store = Store::open_on(medium, CACHE_BYTES).expect("a new store");
+    let (media, opened) = counted(&Recorder::of(Vec::new()));
+    let store = Store::open_on(media, CACHE_BYTES).expect("a new store");
     let of_record = store.write::<()>(|tx| {
         note(tx)?;
         Err(StoreError::missing("a table", b"key"))
@@ -187,8 +195,8 @@ async fn an_error_of_the_file_reopens_it_and_one_of_a_record_does_not() {
 #[tokio::test]
 async fn a_file_that_stays_broken_is_tried_ever_more_rarely() {
     let disk = Recorder::of(Vec::new());
-    let (medium, opened) = counted(&disk);
-    let store = Store::open_on(medium, CACHE_BYTES).expect("a new store");
+    let (media, opened) = counted(&disk);
+    let store = Store::open_on(media, CACHE_BYTES).expect("a new store");
     disk.fail_after(0);
     let start = Instant::now();
     assert!(store.write(note).await.is_err());
@@ -240,13 +248,17 @@ async fn what_is_broken_for_good_has_nothing_to_finish() {
     let disk = Recorder::of(Vec::new());
     let is_gone = Arc::new(AtomicBool::new(false));
     let (medium, gone) = (disk.medium(), Arc::clone(&is_gone));
-    let medium: Medium = Box::new(move || {
+    let file = Box::new(move || {
         if gone.load(Ordering::SeqCst) {
             return Err(std::io::ErrorKind::NotFound.into());
         }
         medium()
     });
-    let store = Store::open_on(medium, CACHE_BYTES).expect("a new store");
+    let media = Media {
+        file,
+        ..media(&disk)
+    };
+    let store = Store::open_on(media, CACHE_BYTES).expect("a new store");
     is_gone.store(true, Ordering::SeqCst);
     disk.fail_after(0);
     assert!(store.write(note).await.is_err());
@@ -264,8 +276,8 @@ fn on_a_full_disk() -> (Store, tempfile::TempDir) {
         folder: dir.path().to_owned(),
         min_free_bytes: u64::MAX,
     };
-    let medium = Recorder::of(Vec::new()).medium();
-    let store = Store::open_with(medium, CACHE_BYTES, Some(floor), false);
+    let media = media(&Recorder::of(Vec::new()));
+    let store = Store::open_with(media, durability(), CACHE_BYTES, Some(floor), false);
     (store.expect("a new store"), dir)
 }
 

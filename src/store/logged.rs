@@ -1,0 +1,330 @@
+//! The log from inside: what of it is believed and what is refused, and what becomes of a shop that was killed.
+#![expect(clippy::print_stdout, reason = "the counts are what a run is for")]
+
+use std::fs;
+use std::path::Path;
+
+use super::changes::{self, Change, Changes};
+use super::crash::{CACHE_BYTES, Dump, Files, Flaw, Random, Recorder, Whim, dump, killed};
+use super::damage::harm;
+use super::files::tempdir;
+use super::tables::{Counter, Read};
+use super::tests::{NOW, restore, rows};
+use super::{BackupError, Durability, Folder, Store, StoreError};
+
+const SECTOR: usize = 512;
+
+const LATE: Whim = Whim {
+    is_late: true,
+    flaw: Flaw::None,
+};
+
+fn open_files(files: Files) -> Result<Store, StoreError> {
+    let disk = Recorder::of_files(files);
+    Store::open_on(disk.media(Durability::Log, LATE), CACHE_BYTES)
+}
+
+#[test]
+fn changes_are_read_back_as_they_were_made_and_no_other_bytes_are() {
+    let made = [
+        Change {
+            table: 3,
+            key: b"k",
+            record: Some(b"a record"),
+        },
+        Change {
+            table: 0,
+            key: b"",
+            record: Some(b""),
+        },
+        Change {
+            table: 24,
+            key: b"gone",
+            record: None,
+        },
+    ];
+    let mut kept = Changes::kept(100);
+    for change in made {
+        kept.add(change);
+    }
+    let bytes = kept.bytes().expect("few").to_vec();
+    let read: Vec<_> = changes::read(&bytes).collect();
+    assert_eq!(read, made.map(Some));
+    for length in 1..bytes.len() {
+        let cut: Vec<_> = changes::read(&bytes[..length]).collect();
+        let whole = cut.iter().flatten().count();
+        assert!(
+            cut.len() - whole <= 1 && made.iter().zip(cut.iter().flatten()).all(|(a, b)| a == b)
+        );
+    }
+    let mut few = Changes::kept(bytes.len() - 1);
+    for change in made {
+        few.add(change);
+    }
+    assert!(few.bytes().is_none(), "more than it was to keep");
+    let mut none = Changes::Unkept;
+    none.add(made[0]);
+    assert!(none.bytes().is_none());
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    refused: usize,
+    as_before: usize,
+    without_the_last: usize,
+}
+
+#[test]
+fn log_damage_is_refused_or_without_effect_but_for_the_very_last_batch() {
+    let damages = std::env::var("DAMAGES").ok();
+    let damages: usize = damages
+        .and_then(|asked| asked.parse().ok())
+        .unwrap_or(3_000);
+    let seed = getrandom::u64().expect("random") >> 16;
+    let mut random = Random(seed);
+    let mut tally = Tally::default();
+    let mut sound = None;
+    for number in 0..damages {
+        // Another day now and then, so that the log is at another place of its round.
+        let (files, states) = match sound.take() {
+            Some(day) if number % 100 != 0 => day,
+            _ => killed(
+                random.next(),
+                20 + usize::try_from(random.below(30)).expect("small"),
+            ),
+        };
+        let mut harmed = files.clone();
+        let which = usize::try_from(random.below(2)).expect("small");
+        let how = harm(&mut harmed.segments[which], &mut random);
+        let last = states.last().expect("one a step");
+        let before_last = states.iter().rev().find(|state| *state != last);
+        match open_files(harmed).map(|store| dump(&store).expect("read")) {
+            Err(error) => {
+                assert!(matches!(error, StoreError::Opening(_)), "{error:?}");
+                tally.refused += 1;
+            }
+            Ok(is) if is == *last => tally.as_before += 1,
+            Ok(is) => {
+                assert!(
+                    Some(&is) == before_last,
+                    "seed {seed}, segment {which}, {how}"
+                );
+                tally.without_the_last += 1;
+            }
+        }
+        sound = Some((files, states));
+    }
+    println!("{damages} damages to the log, seed {seed}: {tally:?}, 0 others lost");
+    assert!(
+        tally.refused > damages / 20 && tally.as_before > damages / 20,
+        "{tally:?}"
+    );
+}
+
+/// The files of a day whose last batch is in the log alone, and what was in it then and before.
+fn with_a_tail() -> (Files, Dump, Dump) {
+    let (files, mut states) = killed(3, 24);
+    let last = states.pop().expect("one a step");
+    let before = states.into_iter().rev().find(|state| *state != last);
+    (files, last, before.expect("something was written"))
+}
+
+#[test]
+fn a_log_that_is_gone_or_empty_or_cut_is_refused() {
+    let (files, last, _) = with_a_tail();
+    let as_it_was = open_files(files.clone()).expect("opened");
+    assert_eq!(dump(&as_it_was).expect("read"), last);
+    let swapped = Files {
+        segments: [files.segments[1].clone(), files.segments[0].clone()],
+        ..files.clone()
+    };
+    let swapped = open_files(swapped).expect("each frame says which it is");
+    assert_eq!(dump(&swapped).expect("read"), last);
+    let refused = |why: &str, harm: fn(&mut Files)| {
+        let mut harmed = files.clone();
+        harm(&mut harmed);
+        let Err(error) = open_files(harmed) else {
+            panic!("{why}: it opened")
+        };
+        let said = error.with_causes();
+        assert!(said.contains(why), "{said}");
+    };
+    refused("not there", |files| files.segments[0].clear());
+    refused("not there", |files| files.segments[1].clear());
+    refused("not there", |files| {
+        files
+            .segments
+            .iter_mut()
+            .for_each(|segment| segment.fill(0));
+    });
+    refused("cut short", |files| files.segments[0].truncate(8_191));
+    refused("cut short", |files| files.segments[1].truncate(100));
+    let without = Store::open_on(Recorder::of(files.store.clone()).medium(), CACHE_BYTES);
+    let Err(error) = without else {
+        panic!("it opened without its log")
+    };
+    assert!(error.with_causes().contains("not there"));
+}
+
+#[test]
+fn a_tail_that_was_being_written_is_dropped() {
+    let (files, last, before) = with_a_tail();
+    let mut torn = 0;
+    for which in 0..2 {
+        for at in (0..files.segments[which].len()).step_by(SECTOR) {
+            let mut harmed = files.clone();
+            harmed.segments[which][at..at + SECTOR].fill(0);
+            if let Ok(store) = open_files(harmed) {
+                let is = dump(&store).expect("read");
+                assert!(is == last || is == before, "sector {at} of segment {which}");
+                torn += usize::from(is == before);
+            }
+        }
+    }
+    assert!(torn > 0, "the last batch lies somewhere");
+}
+
+/// A copy of what lies in a shop's folder while it is open: what a kill would leave.
+fn copy_of(folder: &Path) -> tempfile::TempDir {
+    let copy = tempdir();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("read").path();
+        if path.is_file() {
+            fs::copy(&path, copy.path().join(path.file_name().expect("named"))).expect("copied");
+        }
+    }
+    copy
+}
+
+/// What a killed shop left, and what was in it.
+async fn killed_shop() -> (tempfile::TempDir, Dump) {
+    let dir = tempdir();
+    let folder = Folder::hold(dir.path()).expect("free");
+    let store = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("a new store");
+    for _ in 0..5 {
+        store.import(rows(3), NOW).await.expect("written");
+    }
+    let held = dump(&store).expect("read");
+    (copy_of(dir.path()), held)
+}
+
+fn bytes_in(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("read").path())
+        .filter(|path| !path.ends_with("lock"))
+        .map(|path| (path.display().to_string(), fs::read(&path).expect("read")))
+        .collect();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn who_only_looks_at_a_killed_shop_sees_what_is_in_its_log_and_leaves_it() {
+    let (dir, held) = killed_shop().await;
+    let before = bytes_in(dir.path());
+    let folder = Folder::hold(dir.path()).expect("free");
+    let store = Store::open_read_only(&folder, CACHE_BYTES).expect("opened");
+    assert_eq!(dump(&store).expect("read"), held);
+    assert!(store.verify(|_| ()).expect("read").is_empty());
+    store.close().await.expect("closed");
+    assert!(bytes_in(dir.path()) == before, "as it was");
+}
+
+#[tokio::test]
+async fn a_killed_shop_goes_on_with_a_log_and_without() {
+    for durability in [Durability::Log, Durability::Store] {
+        let (dir, held) = killed_shop().await;
+        let folder = Folder::hold(dir.path()).expect("free");
+        let store = Store::open(&folder, CACHE_BYTES, 0, durability).expect("opened");
+        assert_eq!(dump(&store).expect("read"), held);
+        store.import(rows(2), NOW).await.expect("written");
+        let held = dump(&store).expect("read");
+        let log = dir.path().join("shop.redb.log-a");
+        assert_eq!(log.exists(), durability == Durability::Log);
+        // Killed again.
+        let again = copy_of(dir.path());
+        let folder = Folder::hold(again.path()).expect("free");
+        let store = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("opened");
+        assert_eq!(dump(&store).expect("read"), held);
+        store.close().await.expect("closed");
+        // And closed in order: the file is whole.
+        let log = again.path().join("shop.redb.log-a");
+        assert!(!log.exists());
+        let store = Store::open_read_only(&folder, CACHE_BYTES).expect("opened");
+        assert_eq!(dump(&store).expect("read"), held);
+    }
+}
+
+#[tokio::test]
+async fn the_log_of_the_store_that_was_there_means_nothing_to_a_backup_put_in_its_place() {
+    let (dir, held) = killed_shop().await;
+    let backup = dir.path().join("monday.redb");
+    let folder = Folder::hold(dir.path()).expect("free");
+    let store = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("opened");
+    store.back_up(&backup, |_| ()).expect("made");
+    store.import(rows(4), NOW).await.expect("written");
+    let since = dump(&store).expect("read");
+    // Killed, then put back.
+    let killed = copy_of(dir.path());
+    let folder = Folder::hold(killed.path()).expect("free");
+    let before = restore(&folder, &backup, true, |_| ()).expect("put back");
+    let store = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("opened");
+    assert_eq!(dump(&store).expect("read"), held);
+    store.import(rows(1), NOW).await.expect("written");
+    store.close().await.expect("closed");
+    // What was there is kept with its log, under names that go together.
+    let before = before.expect("there was one");
+    let other = tempdir();
+    for ending in ["", ".log-a", ".log-b"] {
+        let mut name = before.as_os_str().to_owned();
+        name.push(ending);
+        let to = other.path().join(format!("shop.redb{ending}"));
+        fs::copy(name, to).expect("kept");
+    }
+    let folder = Folder::hold(other.path()).expect("free");
+    let store = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("opened");
+    assert_eq!(dump(&store).expect("read"), since);
+}
+
+#[tokio::test]
+async fn the_file_of_an_open_shop_alone_is_no_backup() {
+    let (dir, _) = killed_shop().await;
+    let alone = dir.path().join("alone.redb");
+    fs::copy(dir.path().join("shop.redb"), &alone).expect("copied");
+    let folder = Folder::hold(dir.path()).expect("free");
+    let refused = restore(&folder, &alone, true, |_| ());
+    let Err(BackupError::Unsound { finding, .. }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(finding.contains("its log is not there"), "{finding}");
+}
+
+#[tokio::test]
+async fn a_batch_that_the_log_has_no_room_for_is_as_durable() {
+    let disk = Recorder::of(Vec::new());
+    let store = Store::open_on(disk.media(Durability::Log, LATE), CACHE_BYTES).expect("open");
+    for _ in 0..3 {
+        store.import(rows(2_000), NOW).await.expect("written");
+        let killed = disk.files();
+        let held = dump(&store).expect("read");
+        assert!(
+            killed
+                .segments
+                .iter()
+                .all(|segment| segment.len() <= 64 << 10)
+        );
+        assert_eq!(
+            dump(&open_files(killed).expect("opened")).expect("read"),
+            held
+        );
+        store
+            .write(|tx| tx.add_one(Counter::LastOrder))
+            .await
+            .expect("written");
+        let held = store.snapshot().expect("open").count(Counter::LastOrder);
+        let again = open_files(disk.files()).expect("opened");
+        let is = again.snapshot().expect("open").count(Counter::LastOrder);
+        assert_eq!(is.expect("read"), held.expect("read"));
+    }
+}
