@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 
 run() { echo "== $1"; shift; "$@" 2>&1 | grep -E "^test result|violations|believed|kills,|backups|places|index damages|operations|mutants tested|panicked|error" ; }
 
+# Whatever asks the store, over the other setting of --durability.
+other_durability() { run "durability store" env ELECTRON_MARKET_DURABILITY=store cargo test; }
 power_cuts() { run "power cuts" env POWER_CUTS="${POWER_CUTS:-100000}" cargo test --lib power_cuts -- --nocapture; }
 damages() { run "damages" env DAMAGES="${DAMAGES:-100000}" cargo test --lib damage_is_refused -- --nocapture; }
 index_damages() { run "index damages" env INDEX_DAMAGES="${INDEX_DAMAGES:-2000}" cargo test --lib index_damage -- --nocapture; }
