@@ -2,7 +2,6 @@
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 #![expect(clippy::cast_precision_loss, reason = "rates are rounded anyway")]
 
-#[expect(dead_code, reason = "another benchmark asks it")]
 mod trade;
 
 use std::time::{Duration, Instant};

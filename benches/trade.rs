@@ -2,9 +2,8 @@
 //! again.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use electron_market::shop::ids::{ProductId, UserId};
 use electron_market::shop::products::{CategoryName, Draft, Price};
@@ -19,7 +18,6 @@ const NOW: Timestamp = Timestamp(1_770_000_000_000_000);
 pub struct Trade {
     pub store: Store,
     orders: Arc<AtomicU64>,
-    times: Arc<Mutex<Vec<Duration>>>,
     is_over: Arc<AtomicBool>,
     buyers: Vec<JoinHandle<()>>,
     runtime: Runtime,
@@ -28,27 +26,19 @@ pub struct Trade {
 
 impl Trade {
     pub fn open(folder: &Path, products: u32, buyers: u32) -> Self {
-        Self::open_with(folder, products, buyers, Durability::Log)
-    }
-
-    pub fn open_with(folder: &Path, products: u32, buyers: u32, durability: Durability) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let held = Folder::hold(folder).expect("held");
-        let store = Store::open(&held, 64 << 20, 0, durability).expect("open");
+        let store = Store::open(&held, 64 << 20, 0, Durability::Log).expect("open");
         let (orders, is_over) = <(Arc<AtomicU64>, Arc<AtomicBool>)>::default();
-        let times = Arc::<Mutex<Vec<Duration>>>::default();
         runtime.block_on(furnish(&store, products, buyers));
         let buyers = (1..=u64::from(buyers)).map(|buyer| {
             let (store, orders, is_over) = (store.clone(), orders.clone(), is_over.clone());
-            let times = times.clone();
             runtime.spawn(async move {
                 // A walk through all products that differs from buyer to buyer.
                 let mut product = buyer * 7_919;
                 while !is_over.load(Ordering::Relaxed) {
                     product = (product + 104_729) % u64::from(products);
-                    let began = Instant::now();
                     buy(&store, UserId(buyer), ProductId(product + 1)).await;
-                    times.lock().expect("never poisoned").push(began.elapsed());
                     orders.fetch_add(1, Ordering::Relaxed);
                 }
             })
@@ -57,7 +47,6 @@ impl Trade {
         Self {
             store,
             orders,
-            times,
             is_over,
             buyers,
             runtime,
@@ -67,11 +56,6 @@ impl Trade {
 
     pub fn orders(&self) -> u64 {
         self.orders.load(Ordering::Relaxed)
-    }
-
-    /// How long each checkout took since this was asked last.
-    pub fn take_times(&self) -> Vec<Duration> {
-        std::mem::take(&mut self.times.lock().expect("never poisoned"))
     }
 
     pub fn close(self) {
