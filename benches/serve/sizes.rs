@@ -74,6 +74,18 @@ impl Bench {
         }
         self.show(table);
         self.show(memory);
+        let heads = ["products and orders", "store MiB", "ready after ms"];
+        let mut table = Table::new("Starting again a shop whose index is built", &heads);
+        for shop in shops {
+            let (rows, ms) = (shop.products.to_string(), shop.ready.as_secs_f64() * 1e3);
+            table.push([rows, figure(table::mib(shop.bytes)), figure(ms)]);
+        }
+        self.show(table);
+        if let Some(shop) = shops.last() {
+            let per_gib = shop.ready.as_secs_f64() / (table::mib(shop.bytes) / 1024.0);
+            let what = "ready, s for each GiB of the largest shop's store";
+            self.aims.push(Aim::at_most(what, 1.5, Some(per_gib)));
+        }
         if most.is_some() {
             let what = "RSS with 100,000 products under load, MiB";
             self.aims.push(Aim::at_most(what, 150.0, most));
