@@ -1,7 +1,6 @@
 //! Backups: of a closed shop and an open one, under orders, put back, and refused when they are none.
 
 #[path = "../../benches/trade.rs"]
-#[expect(dead_code, reason = "a benchmark asks it")]
 mod trade;
 
 use std::collections::BTreeSet;
