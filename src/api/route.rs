@@ -157,17 +157,26 @@ impl<C> Deref for Ctx<C> {
 }
 
 impl<C> Ctx<C> {
-    /// Runs work that takes longer than a moment (about 100 us) off the runtime's threads, when
-    /// its turn has come.
-    pub async fn in_turn<T: Send + 'static>(
+    /// Reads a page of so many rows at most: a short one at once, a longer one off the runtime's
+    /// threads, when its turn has come.
+    pub async fn page<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+        rows: usize,
+        read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Problem> {
-        Ok(in_turn(&self.parts.lists, work).await??)
+        if rows <= SHORT_PAGE_ROWS {
+            return Ok(read()?);
+        }
+        Ok(in_turn(&self.parts.lists, read).await??)
     }
 }
 
-/// The same, in another queue.
+/// A page that is read in about the time that handing it to another thread and back would take,
+/// some 50 us.
+const SHORT_PAGE_ROWS: usize = 64;
+
+/// Runs work that takes longer than a moment (about 100 us) off the runtime's threads, when its
+/// turn has come.
 pub async fn in_turn<T, E>(
     turns: &Turns,
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
