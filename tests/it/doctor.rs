@@ -70,6 +70,7 @@ fn a_killed_shop_without_its_log_is_refused_and_with_it_is_sound() {
     let mut shop = Shop::stocked();
     shop.close();
     shop.reopen_with("--rate-limits off --durability log");
+    shop.wait_for_its_index();
     shop.day("ann POST /cart/cart-add/ {\"product_id\": \"$phone\", \"quantity\": 2} => 200 ...");
     drop(shop.take_process()); // Kills it.
     let said = must_run(shop.dir(), "doctor", "");
