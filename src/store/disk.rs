@@ -34,6 +34,8 @@ pub struct Media {
     /// Where there can be a log.
     pub segments: Option<Box<dyn Segments>>,
     pub limits: Limits,
+    /// What is asked of the file once it was verified.
+    pub when_open: Option<WhenOpen>,
     #[cfg(test)]
     pub whim: super::crash::Whim,
 }
@@ -44,14 +46,49 @@ impl Media {
             file,
             segments,
             limits: LIMITS,
+            when_open: None,
             #[cfg(test)]
             whim: super::crash::Whim::default(),
         }
     }
 }
 
+pub type WhenOpen = Box<dyn Fn() -> io::Result<()> + Send + Sync>;
+
+/// A shop's file, and how to keep it in small pieces in the page cache: verifying it reads it in large
+/// ones (up to 2 MiB), into which each page that redb writes costs ten times as much as into one of its own.
+pub fn shop_file(path: PathBuf) -> (Medium, WhenOpen) {
+    let current = Arc::new(Mutex::new(None::<File>));
+    let opened = Arc::clone(&current);
+    let open = opening(path, move |file| {
+        *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(file.try_clone()?);
+        Ok(())
+    });
+    let when_open = Box::new(move || {
+        // Another name of what redb reads from: what is advised holds for both.
+        let current = current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(file) = current {
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random)?;
+        }
+        Ok(())
+    });
+    (open, when_open)
+}
+
 /// A file that is there.
+#[cfg(test)]
 pub fn file(path: PathBuf) -> Medium {
+    opening(path, |_| Ok(()))
+}
+
+fn opening(
+    path: PathBuf,
+    opened: impl Fn(&File) -> io::Result<()> + Send + Sync + 'static,
+) -> Medium {
     let was_open = AtomicBool::new(false);
     Box::new(move || {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
@@ -61,6 +98,7 @@ pub fn file(path: PathBuf) -> Medium {
             // written and may not be on the disk, so it must be read from there.
             rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
         }
+        opened(&file)?;
         Ok(Box::new(Plain(file)))
     })
 }
@@ -116,7 +154,11 @@ impl Handle {
             #[cfg(test)]
             media.whim,
         );
-        Self::open_barrier(barrier, cache_bytes, true)
+        let handle = Self::open_barrier(barrier, cache_bytes, true)?;
+        if let Some(Err(error)) = media.when_open.as_ref().map(|when_open| when_open()) {
+            tracing::debug!(%error, "the page cache takes no advice"); // It is only advice.
+        }
+        Ok(handle)
     }
 
     /// Opens it for a glance, its pages unverified.

@@ -167,6 +167,23 @@ fn a_log_that_is_gone_or_empty_or_cut_is_refused() {
 }
 
 #[test]
+fn a_segment_that_was_longer_once_is_told() {
+    let mut told = 0;
+    for seed in 0..20 {
+        let (files, _) = killed(seed, 30);
+        for which in 0..2 {
+            let mut harmed = files.clone();
+            let length = harmed.segments[which].len();
+            harmed.segments[which].truncate(length / 2);
+            if let Err(error) = open_files(harmed) {
+                told += usize::from(error.with_causes().contains("cut short"));
+            }
+        }
+    }
+    assert!(told > 5, "{told}");
+}
+
+#[test]
 fn a_tail_that_was_being_written_is_dropped() {
     let (files, last, before) = with_a_tail();
     let mut torn = 0;
@@ -269,18 +286,26 @@ async fn the_log_of_the_store_that_was_there_means_nothing_to_a_backup_put_in_it
     let killed = copy_of(dir.path());
     let folder = Folder::hold(killed.path()).expect("free");
     let before = restore(&folder, &backup, true, |_| ()).expect("put back");
+    let before = before.expect("there was one");
+    let kept = |ending| {
+        let mut name = before.as_os_str().to_owned();
+        name.push(ending);
+        name
+    };
+    // As if the restore had been cut short just before its end.
+    for ending in [".log-a", ".log-b"] {
+        let name = killed.path().join(format!("shop.redb{ending}"));
+        fs::hard_link(kept(ending), name).expect("linked");
+    }
     let store = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("opened");
     assert_eq!(dump(&store).expect("read"), held);
     store.import(rows(1), NOW).await.expect("written");
     store.close().await.expect("closed");
     // What was there is kept with its log, under names that go together.
-    let before = before.expect("there was one");
     let other = tempdir();
     for ending in ["", ".log-a", ".log-b"] {
-        let mut name = before.as_os_str().to_owned();
-        name.push(ending);
         let to = other.path().join(format!("shop.redb{ending}"));
-        fs::copy(name, to).expect("kept");
+        fs::copy(kept(ending), to).expect("kept");
     }
     let folder = Folder::hold(other.path()).expect("free");
     let store = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("opened");
@@ -304,8 +329,8 @@ async fn the_file_of_an_open_shop_alone_is_no_backup() {
 async fn a_batch_that_the_log_has_no_room_for_is_as_durable() {
     let disk = Recorder::of(Vec::new());
     let store = Store::open_on(disk.media(Durability::Log, LATE), CACHE_BYTES).expect("open");
-    for _ in 0..3 {
-        store.import(rows(2_000), NOW).await.expect("written");
+    for count in [2_000, 150, 150, 150, 2_000, 2_000] {
+        store.import(rows(count), NOW).await.expect("written");
         let killed = disk.files();
         let held = dump(&store).expect("read");
         assert!(

@@ -261,7 +261,11 @@ impl Store {
         }
         migrate::refuse_newer(&path)?;
         let segments = segments::beside(path.clone());
-        let media = Media::new(disk::file(path), Some(segments));
+        let (file, when_open) = disk::shop_file(path);
+        let media = Media {
+            when_open: Some(when_open),
+            ..Media::new(file, Some(segments))
+        };
         Self::open_with(media, durability, cache_bytes, Some(floor), true)
     }
 
