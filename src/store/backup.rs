@@ -85,7 +85,7 @@ impl Store {
             pace.rest();
         };
         let copied = in_background(|| {
-            let records = copy(&self.snapshot()?, &draft, &mut tell)?;
+            let records = copy(&*self.snapshot()?, &draft, &mut tell)?;
             sound(&draft, &mut tell)?;
             Ok(records)
         });

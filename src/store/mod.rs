@@ -25,6 +25,7 @@ mod sessions;
 mod tables;
 mod users;
 mod verify;
+mod views;
 mod writer;
 
 #[cfg(test)]
@@ -78,6 +79,7 @@ use crate::shop::users::{Newcomer, Taken};
 use disk::{Handle, Media};
 use once::Desk;
 use tables::{Counter, Read, Snapshot, Transaction};
+use views::{View, Views};
 use writer::{Job, Waiting};
 
 /// The store's file in its folder.
@@ -100,6 +102,7 @@ struct Shared {
     cache_bytes: usize,
     /// `None` once the store is closed.
     handle: ArcSwapOption<Handle>,
+    views: Views,
     is_writable: AtomicBool,
     floor: Option<Floor>,
     is_full: AtomicBool,
@@ -303,6 +306,7 @@ impl Store {
             durability,
             cache_bytes,
             handle: ArcSwapOption::empty(),
+            views: Views::default(),
             is_writable: AtomicBool::new(true),
             floor,
             is_full: AtomicBool::new(false),
@@ -351,6 +355,7 @@ impl Store {
             let Some(handle) = shared.handle.swap(None) else {
                 return Ok(());
             };
+            shared.views.renew();
             // A broken one has nothing to finish: what was answered is on the disk.
             if !shared.is_writable.load(Ordering::SeqCst) {
                 return Ok(());
@@ -410,9 +415,11 @@ impl Store {
     }
 
     /// One consistent moment, for reading.
-    fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let handle = self.shared.handle.load_full();
-        Snapshot::new(handle.ok_or(StoreError::Closing)?)
+    fn snapshot(&self) -> Result<View, StoreError> {
+        self.shared.views.latest(|| {
+            let handle = self.shared.handle.load_full();
+            Snapshot::new(handle.ok_or(StoreError::Closing)?)
+        })
     }
 
     /// Runs a use-case in the writer's next transaction and answers after its commit.

@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use redb::{
     ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition,
@@ -383,7 +383,7 @@ impl<K: Key, R: DeserializeOwned> DoubleEndedIterator for RowIter<'_, K, R> {
 /// One consistent moment of the store, for reading.
 pub struct Snapshot {
     txn: ReadTransaction,
-    tables: [OnceCell<ReadOnlyTable<Bytes, Bytes>>; NAMES.len()],
+    tables: [OnceLock<ReadOnlyTable<Bytes, Bytes>>; NAMES.len()],
     /// Keeps the file open for as long as this is read.
     _handle: Arc<Handle>,
 }
@@ -392,7 +392,7 @@ impl Snapshot {
     pub fn new(handle: Arc<Handle>) -> Result<Self, StoreError> {
         Ok(Self {
             txn: handle.begin_read()?,
-            tables: [const { OnceCell::new() }; NAMES.len()],
+            tables: [const { OnceLock::new() }; NAMES.len()],
             _handle: handle,
         })
     }
@@ -434,9 +434,21 @@ impl Read for Snapshot {
     type Table = ReadOnlyTable<Bytes, Bytes>;
 
     fn table(&self, tag: u8) -> Result<&Self::Table, StoreError> {
-        opened(&self.tables[usize::from(tag)], || {
-            self.txn.open_table(definition(tag))
-        })
+        let cell = &self.tables[usize::from(tag)];
+        if let Some(table) = cell.get() {
+            return Ok(table);
+        }
+        let table = self.txn.open_table(definition(tag))?;
+        // Another reader may have been as quick.
+        Ok(cell.get_or_init(|| table))
+    }
+}
+
+impl Read for Arc<Snapshot> {
+    type Table = ReadOnlyTable<Bytes, Bytes>;
+
+    fn table(&self, tag: u8) -> Result<&Self::Table, StoreError> {
+        Snapshot::table(self, tag)
     }
 }
 
@@ -573,21 +585,13 @@ impl<'t> Transaction<'t> {
 impl<'t> Read for Transaction<'t> {
     type Table = Table<'t, Bytes, Bytes>;
 
+    /// Opened at first use, once a batch.
     fn table(&self, tag: u8) -> Result<&Self::Table, StoreError> {
-        opened(&self.tables[usize::from(tag)], || {
-            self.txn.open_table(definition(tag))
-        })
+        let cell = &self.tables[usize::from(tag)];
+        if let Some(table) = cell.get() {
+            return Ok(table);
+        }
+        let table = self.txn.open_table(definition(tag))?;
+        Ok(cell.get_or_init(|| table))
     }
-}
-
-/// The table in its cell, opened at first use: once a snapshot or batch.
-fn opened<T>(
-    cell: &OnceCell<T>,
-    open: impl FnOnce() -> Result<T, redb::TableError>,
-) -> Result<&T, StoreError> {
-    if cell.get().is_none() {
-        let table = open()?;
-        let _ = cell.set(table);
-    }
-    Ok(cell.get().expect("set above"))
 }

@@ -215,6 +215,8 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
         answer_all(asks, &error);
         return false;
     }
+    shared.views.renew();
+    // From here on whoever reads sees it.
     for (ask, fate) in asks.into_iter().zip(fates) {
         ask.answer(fate);
     }
@@ -286,6 +288,7 @@ fn put_in_place(shared: &Shared, handle: Handle) {
     let Some(old) = shared.handle.swap(Some(Arc::new(handle))) else {
         return;
     };
+    shared.views.renew();
     old.retire();
     let deadline = Instant::now() + READERS_GRACE;
     while Arc::strong_count(&old) > 1 && Instant::now() < deadline {
