@@ -220,6 +220,8 @@ pub struct Route {
     pub body_max_bytes: usize,
     /// What it counts for where somebody may ask only so often; `None` where that does not matter.
     pub cost: Option<NonZeroU32>,
+    /// Whether all who ask hear the same, made of what the store has and of nothing else.
+    pub is_shared: bool,
     pub call: Box<dyn Fn(Visit) -> Outcome + Send + Sync>,
     describe: fn(&mut SchemaGenerator) -> Operation,
 }
@@ -256,6 +258,14 @@ impl Route {
     pub fn costing(self, cost: NonZeroU32) -> Self {
         let cost = Some(cost);
         Self { cost, ..self }
+    }
+
+    /// For what everybody hears the same of, as long as nothing is written.
+    pub fn shared(self) -> Self {
+        Self {
+            is_shared: true,
+            ..self
+        }
     }
 
     /// For what is asked by machines that must hear an answer, and costs next to nothing.
@@ -301,6 +311,7 @@ where
     Route {
         method,
         cost: Some(cost),
+        is_shared: false,
         path,
         summary,
         access: C::ACCESS,
@@ -323,11 +334,7 @@ where
                 let input = I::take(&ctx, &mut asked).await?;
                 let output = endpoint(ctx, input).await.map_err(Fault::problem)?;
                 let reply = output.reply(&asked.request);
-                Ok(if is_read {
-                    reply.tagged(&asked.request)
-                } else {
-                    reply
-                })
+                Ok(if is_read { reply.tagged() } else { reply })
             })
         }),
         describe: describe::<C, I, O, R>,

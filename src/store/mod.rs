@@ -72,6 +72,7 @@ pub use products::{ImportRow, ListedCategory, ListedProduct};
 pub use redo::Durability;
 pub use users::SignIn;
 pub use verify::{Finding, Findings, Progress};
+pub use views::State;
 
 use crate::causes::causes;
 use crate::shop::time::Timestamp;
@@ -412,6 +413,12 @@ impl Store {
             Ok(Ok(()))
         })
         .await
+    }
+
+    /// Which state there is to be read. What is read after this is of this state or a later one;
+    /// while it is the same, nothing that was answered changed anything.
+    pub fn state(&self) -> State {
+        self.shared.views.state()
     }
 
     /// One consistent moment, for reading.

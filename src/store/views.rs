@@ -15,16 +15,20 @@ use super::tables::Snapshot;
 
 pub type View = Arc<Snapshot>;
 
+/// Which state of the store is there to be read: a later one whenever anything was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct State(pub u64);
+
 /// The latest view, if anybody asked for it yet.
 #[derive(Default)]
 pub struct Views {
     /// Counts what there was to be read anew: batches, and other handles.
-    age: AtomicU64,
-    shared: ArcSwapOption<Aged>,
+    state: AtomicU64,
+    shared: ArcSwapOption<Shared>,
 }
 
-struct Aged {
-    age: u64,
+struct Shared {
+    state: State,
     view: View,
 }
 
@@ -34,26 +38,31 @@ impl Views {
         &self,
         open: impl FnOnce() -> Result<Snapshot, StoreError>,
     ) -> Result<View, StoreError> {
-        let age = self.age.load(Ordering::SeqCst);
-        if let Some(aged) = self.shared.load().as_ref().filter(|aged| aged.age == age) {
-            return Ok(Arc::clone(&aged.view));
+        let state = self.state();
+        let shared = self.shared.load();
+        if let Some(shared) = shared.as_ref().filter(|shared| shared.state == state) {
+            return Ok(Arc::clone(&shared.view));
         }
         let view = Arc::new(open()?);
-        let aged = Aged {
-            age,
+        let shared = Shared {
+            state,
             view: Arc::clone(&view),
         };
-        self.shared.store(Some(Arc::new(aged)));
+        self.shared.store(Some(Arc::new(shared)));
         // It may be the one from before by now, which whoever renewed could not take away yet.
-        if self.age.load(Ordering::SeqCst) != age {
+        if self.state() != state {
             self.shared.store(None);
         }
         Ok(view)
     }
 
+    pub fn state(&self) -> State {
+        State(self.state.load(Ordering::SeqCst))
+    }
+
     /// Whoever asks from now on sees what is there now, and nothing is kept of before.
     pub fn renew(&self) {
-        self.age.fetch_add(1, Ordering::SeqCst);
+        self.state.fetch_add(1, Ordering::SeqCst);
         self.shared.store(None);
     }
 }
