@@ -187,6 +187,7 @@ fn sign_in(account: &Account, token: u8) -> SignIn {
             is_spent: false,
         },
         password_hash: account.password_hash.clone(),
+        better_hash: None,
     }
 }
 
