@@ -1,4 +1,4 @@
-//! The original's database: an SQLite file as Django leaves it, its tables found by their columns and
+//! The original's database: an `SQLite` file as Django leaves it, its tables found by their columns and
 //! their rows handed out as they are.
 //!
 //! The file is opened for reading only and checked before anything is believed of it; all that is read
@@ -309,10 +309,11 @@ impl Database {
                 Ok((name, columns)) => {
                     let names = shape.columns.iter().chain(shape.extras);
                     let selected: Vec<_> = names
-                        .map(|column| match columns.contains(*column) {
-                            true => quoted(column),
-                            false => "NULL".into(),
+                        .map(|column| {
+                            let is_there = columns.contains(*column);
+                            is_there.then(|| quoted(column))
                         })
+                        .map(|column| column.unwrap_or_else(|| "NULL".into()))
                         .collect();
                     let table = Table {
                         name: name.clone(),
@@ -463,8 +464,8 @@ fn find<'a>(
     tables: &'a [(String, Columns)],
 ) -> Result<&'a (String, Columns), String> {
     let is_alike = |(name, columns): &&(String, Columns)| {
-        let has = |column: &&str| columns.contains(*column);
-        !is_djangos_own(name) && shape.columns.iter().all(|column| has(&column))
+        let mut needed = shape.columns.iter();
+        !is_djangos_own(name) && needed.all(|column| columns.contains(*column))
     };
     let alike: Vec<_> = tables.iter().filter(is_alike).collect();
     let ends = |table: &&&(String, Columns)| table.0.ends_with(shape.name_ends);

@@ -352,17 +352,17 @@ pub struct Import {
 /// stronger one.
 #[derive(Debug, Args)]
 pub struct ImportDjango {
-    /// The original's SQLite file; it is only read
+    /// The original's database, a file such as db.sqlite3; it is only read
     #[arg(value_name = "DB.SQLITE3")]
     pub file: PathBuf,
-    /// The folder that the paths in the photo column start from (the original's MEDIA_ROOT); photos
+    /// The folder that the paths in the photo column start from (the original's `MEDIA_ROOT`); photos
     /// are decoded and encoded anew like any upload
     #[arg(long, value_name = "FOLDER")]
     pub media: Option<PathBuf>,
     /// Say what would come and what could not, and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// The key that the original signs tokens with (its SECRET_KEY, or SIMPLE_JWT's SIGNING_KEY): tokens
+    /// The key that the original signs tokens with (its `SECRET_KEY`, or `SIGNING_KEY` of `SIMPLE_JWT`): tokens
     /// it gave out stay good until they expire, a day at most. Not for a key that was ever published
     #[arg(
         long,

@@ -1,5 +1,6 @@
 //! What each use-case of the store reads and leaves behind.
 
+mod moving;
 mod once;
 mod outbox;
 

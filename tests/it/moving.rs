@@ -251,11 +251,12 @@ fn login(shop: &Shop, username: &str, password: &str) -> Heard {
 fn everything(dir: &Path) -> BTreeMap<String, Vec<(Vec<u8>, Vec<u8>)>> {
     let file = redb::ReadOnlyDatabase::open(dir.join("shop.redb")).unwrap();
     let txn = file.begin_read().unwrap();
-    let names: Vec<_> = txn
+    let names = txn
         .list_tables()
         .unwrap()
-        .map(|table| table.name().to_owned())
-        .collect();
+        .map(|table| table.name().to_owned());
+    // How far the log was brought in, in a form of its own.
+    let names: Vec<_> = names.filter(|name| name != "log").collect();
     let rows = |name: &String| {
         let table = txn
             .open_table(TableDefinition::<&[u8], &[u8]>::new(name))
@@ -544,7 +545,9 @@ fn the_first_login_replaces_the_hash_and_ends_no_session() {
     // All at once: each is the first one, or finds the hash of the first.
     thread::scope(|scope| {
         let logins = [(); 6].map(|()| scope.spawn(|| login(&shop, "ann", "ann likes strong tea")));
-        logins.map(|login| login.join().unwrap().told(200));
+        for login in logins {
+            login.join().unwrap().told(200);
+        }
     });
     trade(&shop, &refresh).told(200);
     login(&shop, "ann", "ann likes cold soup").told(400);

@@ -49,9 +49,9 @@ pub fn person(record: &Record) -> Result<Person, Reason> {
     let account = Account {
         id: UserId(id(record.key())?),
         username,
-        first_name: first_name.unwrap_or_else(|reason| noted(&mut notes, reason)),
-        email: email.unwrap_or_else(|reason| noted(&mut notes, reason)),
-        phone: phone.unwrap_or_else(|reason| noted(&mut notes, reason)),
+        first_name: first_name.unwrap_or_else(|reason| noted(&mut notes, &reason)),
+        email: email.unwrap_or_else(|reason| noted(&mut notes, &reason)),
+        phone: phone.unwrap_or_else(|reason| noted(&mut notes, &reason)),
         role: if flag(record, "is_staff")? {
             Role::Admin
         } else {
@@ -72,7 +72,7 @@ pub fn person(record: &Record) -> Result<Person, Reason> {
 }
 
 /// What stands in the place of a part that can't come.
-fn noted<T: Default>(notes: &mut Vec<String>, reason: Reason) -> T {
+fn noted<T: Default>(notes: &mut Vec<String>, reason: &str) -> T {
     notes.push(format!("{reason} It comes without."));
     T::default()
 }
@@ -177,7 +177,7 @@ pub fn whole(record: &Record, column: &str, least: u32) -> Result<u32, Reason> {
     number.ok_or_else(|| wrong(column, sentence()))
 }
 
-/// An amount, to the cent. SQLite keeps a decimal as a whole number or a float where that loses
+/// An amount, to the cent. `SQLite` keeps a decimal as a whole number or a float where that loses
 /// nothing: the shortest decimal of the float is what was written.
 pub fn money(record: &Record, column: &str) -> Result<Money, Reason> {
     let text = match record.value(column) {
@@ -199,7 +199,7 @@ pub fn moment(record: &Record, column: &str) -> Result<Timestamp, Reason> {
     let read =
         read.filter(|_| text.len() >= "2026-02-11 09:42".len() && text.chars().all(is_plain));
     let moment = read.and_then(|moment| TimeZone::UTC.to_timestamp(moment).ok());
-    match moment.map(|moment| moment.as_microsecond()) {
+    match moment.map(jiff::Timestamp::as_microsecond) {
         Some(micros) if micros >= 0 => Ok(Timestamp(micros)),
         Some(_) => Err(wrong(column, "It is before 1970.")),
         None => Err(wrong(column, sentence)),
