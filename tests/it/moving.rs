@@ -21,10 +21,10 @@ use crate::forge::{HEADER, hs256, message};
 use crate::photos::picture;
 use crate::shop::{Ask, BOSS_PASSWORD, Heard, Shop};
 
-/// The original's tables as its migrations make them on SQLite: what they are called (an app and a
+/// The original's tables as its migrations make them: what they are called (an app and a
 /// model), their columns, keys and indexes. Every `id` is AUTOINCREMENT, a `decimal` is kept as a
 /// number where that loses nothing, a `datetime` is text in UTC.
-const SCHEMA: &str = r#"
+const SCHEMA: &str = r"
     CREATE TABLE django_migrations (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, app varchar(255) NOT NULL,
         name varchar(255) NOT NULL, applied datetime NOT NULL);
     CREATE TABLE auth_group (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, name varchar(150) NOT NULL UNIQUE);
@@ -58,7 +58,7 @@ const SCHEMA: &str = r#"
         jti varchar(255) NOT NULL UNIQUE);
     CREATE TABLE token_blacklist_blacklistedtoken (id integer NOT NULL PRIMARY KEY AUTOINCREMENT,
         blacklisted_at datetime NOT NULL, token_id bigint NOT NULL UNIQUE);
-"#;
+";
 
 /// What is sold, said and ordered there, some of it as only the original lets it be.
 const ROWS: &str = r"
@@ -247,8 +247,10 @@ fn login(shop: &Shop, username: &str, password: &str) -> Heard {
     shop.say("nobody", "POST /auth/login/", form)
 }
 
+type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Every row of a closed shop.
-fn everything(dir: &Path) -> BTreeMap<String, Vec<(Vec<u8>, Vec<u8>)>> {
+fn everything(dir: &Path) -> BTreeMap<String, Rows> {
     let file = redb::ReadOnlyDatabase::open(dir.join("shop.redb")).unwrap();
     let txn = file.begin_read().unwrap();
     let names = txn
@@ -300,7 +302,7 @@ fn doctor_finds_it_sound(dir: &Path) {
 }
 
 #[test]
-fn a_shop_moves_in_with_every_id() {
+fn what_can_not_come_is_named_by_table_and_id_and_counted() {
     let original = Original::new();
     let dir = tempfile::tempdir().unwrap();
     let media = original.media();
@@ -361,7 +363,14 @@ fn a_shop_moves_in_with_every_id() {
     assert_eq!(counts(&ended, "orders_orderitem"), [5, 0, 0, 4]);
     assert_eq!(counts(&ended, "cart_cartitem"), [3, 0, 0, 4]);
     doctor_finds_it_sound(dir.path());
+}
 
+#[test]
+fn a_shop_moves_in_with_every_id() {
+    let original = Original::new();
+    let dir = tempfile::tempdir().unwrap();
+    let media = original.media();
+    original.import(dir.path(), &format!("--media {}", media.display()));
     let shop = Shop::open_in(dir);
     shop.day(r#"
         nobody GET /products/products/ => 200 [
@@ -602,7 +611,7 @@ fn tokens_of_the_original_are_good_for_as_long_as_they_were() {
             access.rsplit_once('.').unwrap().0,
         ),
     ] {
-        assert_eq!(profile(&shop, &bad).told(401)["detail"].is_string(), true);
+        profile(&shop, &bad).told(401);
     }
     for dead in [&signed_out, &strangers, &unknown, &access] {
         assert_eq!(trade(&shop, dead).status, 401);
