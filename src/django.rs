@@ -226,6 +226,20 @@ pub struct Record {
 }
 
 impl Record {
+    /// A row with these values, the others null.
+    #[cfg(test)]
+    pub fn with(kind: Kind, given: &[(&str, Value)]) -> Self {
+        let Shape {
+            columns, extras, ..
+        } = kind.shape();
+        let value = |column: &&str| {
+            let given = given.iter().find(|(name, _)| name == column);
+            given.map_or(Value::Null, |(_, value)| value.clone())
+        };
+        let values = columns.iter().chain(*extras).map(value).collect();
+        Self { kind, values }
+    }
+
     /// The value of a column; one that is not in the table is null.
     pub fn value(&self, column: &str) -> &Value {
         let Shape {

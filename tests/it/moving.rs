@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -100,13 +100,13 @@ const ROWS: &str = r"
 const KEY: &str = "django-insecure-0123456789-0123456789-0123456789-0123456789-01";
 
 /// The original, in a folder of its own.
-struct Original {
+pub struct Original {
     dir: TempDir,
     connection: Connection,
 }
 
 impl Original {
-    fn empty() -> Self {
+    pub fn empty() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let connection = Connection::open(dir.path().join("db.sqlite3")).unwrap();
         connection.execute_batch(SCHEMA).unwrap();
@@ -165,7 +165,7 @@ impl Original {
         original
     }
 
-    fn user(&self, id: i64, username: &str, password: &str, email: &str, photo: Option<&str>) {
+    pub fn user(&self, id: i64, username: &str, password: &str, email: &str, photo: Option<&str>) {
         let sql = "INSERT INTO users_user VALUES (?1, ?2, NULL, 0, ?3, '', '', 0, 1, '2026-01-02 03:04:05', 'ordinary_user', ?4, NULL, ?5)";
         self.connection
             .execute(sql, params![id, password, username, email, photo])
@@ -190,7 +190,7 @@ impl Original {
         media
     }
 
-    fn import(&self, shop: &Path, flags: &str) -> Ended {
+    pub fn import(&self, shop: &Path, flags: &str) -> Ended {
         let words = format!("import-django {} {flags}", self.file().display());
         run(shop, &words, "")
     }
@@ -706,12 +706,26 @@ fn without_the_key_no_token_of_the_original_is_good() {
     assert!(short.stderr.contains("from 32 to 1024 bytes"), "{short:?}");
     assert!(!dir.path().join("shop.redb").exists());
     original.import(dir.path(), "");
-    let shop = Shop::open_in(dir);
-    assert_eq!(
-        profile(&shop, &django_token("access", 3_600, 2, "b")).status,
-        401
-    );
+    let mut shop = Shop::open_in(dir);
+    let access = django_token("access", 3_600, 2, "b");
+    assert_eq!(profile(&shop, &access).status, 401);
     assert_eq!(trade(&shop, &refresh).status, 401);
+    // The key comes later, and Ann ended her sessions before.
+    shop.day("ann POST /auth/logout-all/ => 200 ...");
+    shop.close();
+    original.import_with_key(shop.dir(), KEY);
+    shop.reopen();
+    profile(&shop, &access).told(200);
+    assert_eq!(trade(&shop, &refresh).status, 401);
+    // And it ends with all others.
+    shop.close();
+    must_run(shop.dir(), "key rotate", "");
+    shop.reopen();
+    profile(&shop, &access).told(200);
+    shop.close();
+    must_run(shop.dir(), "key rotate --at-once", "");
+    shop.reopen();
+    assert_eq!(profile(&shop, &access).status, 401);
 }
 
 #[test]
@@ -877,8 +891,8 @@ fn a_journal_that_must_be_played_back_first_is_told() {
     );
 }
 
-#[test]
-fn many_rows_come_page_by_page() {
+/// Customers with a cart and an order each, of whose lines some come turn by turn.
+fn many_rows() -> Original {
     let original = Original::empty();
     original.tell("
         WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1203) INSERT INTO users_user SELECT i, '!', NULL, 0,
@@ -892,6 +906,12 @@ fn many_rows_come_page_by_page() {
         INSERT INTO orders_orderitem SELECT id, 799, 1, id, 1 FROM users_user;
         INSERT INTO orders_orderitem SELECT 1203 + id, 799, 1, 1204 - id, 1 FROM users_user;
     ");
+    original
+}
+
+#[test]
+fn many_rows_come_page_by_page() {
+    let original = many_rows();
     let dir = tempfile::tempdir().unwrap();
     let ended = original.import(dir.path(), "");
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -905,4 +925,42 @@ fn many_rows_come_page_by_page() {
         assert_eq!(counts(&ended, table), [came, 0, 0, 0], "{table}");
     }
     doctor_finds_it_sound(dir.path());
+}
+
+#[test]
+fn a_run_that_was_cut_off_is_gone_on_with() {
+    let original = many_rows();
+    let folder = tempfile::tempdir().unwrap();
+    for pause_ms in [0, 60, 120, 180, 240, 300] {
+        let dir = folder.path().join(pause_ms.to_string());
+        let mut command = binary("import-django");
+        command.arg(original.file()).arg("--data-dir").arg(&dir);
+        let process = Process::start(command, "");
+        let store = dir.join("shop.redb");
+        while !store.exists() {
+            assert!(process.is_running(), "{}", process.stderr());
+            thread::yield_now();
+        }
+        // Cut off somewhere on its way, or just after it: what is asserted holds for both.
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(pause_ms) && process.is_running() {
+            thread::yield_now();
+        }
+        drop(process);
+        let ended = original.import(&dir, "");
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        for (table, rows) in [
+            ("users_user", 1203),
+            ("cart_cartitem", 1203),
+            ("orders_orderitem", 2406),
+        ] {
+            let counts = counts(&ended, table);
+            assert_eq!(
+                (counts[0] + counts[1], counts[2], counts[3]),
+                (rows, 0, 0),
+                "{table}"
+            );
+        }
+        doctor_finds_it_sound(&dir);
+    }
 }

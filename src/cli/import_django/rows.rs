@@ -193,11 +193,11 @@ pub fn money(record: &Record, column: &str) -> Result<Money, Reason> {
 pub fn moment(record: &Record, column: &str) -> Result<Timestamp, Reason> {
     let sentence = "It is no time such as 2026-02-11 09:42:03.051112.";
     let text = text(record, column)?;
-    // The parser also takes times of other zones, and would forget which.
-    let is_plain = |c: char| c.is_ascii_digit() || "-: T.".contains(c);
+    // The parser also takes a day alone, and times of other zones, of which it forgets the zone.
+    let is_plain = |time: &str| time.chars().all(|c| c.is_ascii_digit() || ":.".contains(c));
+    let time = text.split_once([' ', 'T']).map(|(_, time)| time);
     let read = text.parse::<civil::DateTime>().ok();
-    let read =
-        read.filter(|_| text.len() >= "2026-02-11 09:42".len() && text.chars().all(is_plain));
+    let read = read.filter(|_| time.is_some_and(is_plain));
     let moment = read.and_then(|moment| TimeZone::UTC.to_timestamp(moment).ok());
     match moment.map(jiff::Timestamp::as_microsecond) {
         Some(micros) if micros >= 0 => Ok(Timestamp(micros)),
@@ -225,4 +225,92 @@ pub fn text<'a>(record: &'a Record, column: &str) -> Result<&'a str, Reason> {
 
 pub fn wrong(column: &str, sentence: impl Display) -> Reason {
     format!("{column}: {sentence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::django::Kind;
+
+    fn order(column: &str, value: Value) -> Record {
+        Record::with(Kind::Order, &[(column, value)])
+    }
+
+    #[test]
+    fn an_amount_is_read_to_the_cent_or_not_at_all() {
+        let read = |value| money(&order("total_price", value), "total_price");
+        let text = |text: &str| Value::Text(text.into());
+        for (value, cents) in [
+            (Value::Integer(799), 79_900),
+            (Value::Integer(-10), -1_000),
+            (Value::Real(49.9), 4_990),
+            (Value::Real(0.1), 10),
+            (Value::Real(9_999_999_999.99), 999_999_999_999),
+            (text("12.50"), 1_250),
+        ] {
+            assert_eq!(
+                read(value.clone()),
+                Ok(Money::from_cents(cents)),
+                "{value:?}"
+            );
+        }
+        for value in [
+            Value::Real(0.1 + 0.2),
+            Value::Real(1.005),
+            Value::Real(f64::NAN),
+            Value::Real(f64::INFINITY),
+            Value::Real(1e300),
+            text("1,50"),
+            text(""),
+            Value::Null,
+            Value::Bytes,
+        ] {
+            assert!(read(value.clone()).is_err(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_of_utc_and_says_its_day_and_time() {
+        let read =
+            |text: &str| moment(&order("created_at", Value::Text(text.into())), "created_at");
+        let noon = 1_770_811_323_000_000;
+        for (text, micros) in [
+            ("2026-02-11 12:02:03", noon),
+            ("2026-02-11 12:02:03.051112", noon + 51_112),
+            ("2026-02-11T12:02:03.5", noon + 500_000),
+            ("1970-01-01 00:00:00", 0),
+        ] {
+            assert_eq!(read(text), Ok(Timestamp(micros)), "{text}");
+        }
+        for text in [
+            "",
+            "yesterday",
+            "2026-02-11",
+            "2026-02-30 12:00:00",
+            "2026-02-11 25:00:00",
+            // Of another zone: what is meant is not what is said.
+            "2026-02-11 12:02:03+05:00",
+            "2026-02-11 12:02:03-05:00",
+            "2026-02-11T12:02:03Z",
+            "1969-12-31 23:59:59",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_a_number_that_leaves_room_for_others() {
+        assert_eq!(id(&Value::Integer(1)), Ok(1));
+        assert_eq!(id(&Value::Integer(1 << 48)), Ok(1 << 48));
+        for bad in [
+            Value::Integer(0),
+            Value::Integer(-1),
+            Value::Integer((1 << 48) + 1),
+            Value::Integer(i64::MAX),
+            Value::Text("1".into()),
+            Value::Null,
+        ] {
+            assert!(id(&bad).is_err(), "{bad:?}");
+        }
+    }
 }
