@@ -138,6 +138,11 @@ impl App {
         Ok(Api::new(parts, now))
     }
 
+    /// Lets tokens of the original verify until the last of them has expired.
+    pub fn take_over_key(&self, key: &[u8]) -> Result<Timestamp, AppError> {
+        Ok(keys::take_over(&self.folder, key, now())?)
+    }
+
     /// Tells who finds the folder held where the shop is open.
     pub fn sign(&self, doing: &str) {
         if let Err(error) = self.folder.sign(doing) {

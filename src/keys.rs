@@ -1,10 +1,12 @@
 //! The keys of a shop's folder that tokens are signed with: made, read, replaced and forgotten.
 //!
 //! `token.key` signs. A key that was replaced stays beside it, under a name that says until when
-//! it verifies. A token has no say in which file is read.
+//! it verifies, and so does the key of the original that a shop moved in from. A token has no say in
+//! which file is read.
 
 use std::fs;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use jiff::civil;
@@ -17,8 +19,26 @@ use crate::store::{self, Folder};
 /// The key that signs.
 pub const NAME: &str = "token.key";
 
-/// An earlier one, such as `token.key.until-20261126T081502.120394Z`.
-const EARLIER_NAME: &str = "token.key.until-%Y%m%dT%H%M%S.%6fZ";
+/// Whose an earlier key was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Ours,
+    Django,
+}
+
+impl Origin {
+    /// The name of its file, such as `token.key.until-20261126T081502.120394Z`.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "token.key.until-%Y%m%dT%H%M%S.%6fZ",
+            Self::Django => "token.key.django-until-%Y%m%dT%H%M%S.%6fZ",
+        }
+    }
+}
+
+/// Bytes that a key of Django's may have: fewer than HS256's hash gives can be guessed (RFC 7518,
+/// section 3.2), and nobody has more.
+pub const DJANGO_KEY_BYTES: RangeInclusive<usize> = token::KEY_BYTES..=1_024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -49,8 +69,11 @@ pub fn open(folder: &Folder, now: Timestamp) -> Result<Keys, KeyError> {
 /// The keys that are there.
 pub fn read(data_dir: &Path) -> Result<Keys, KeyError> {
     let mut earlier = Vec::new();
-    for (path, until) in earlier_files(data_dir)? {
-        let key = read_key(&path)?;
+    for (path, origin, until) in earlier_files(data_dir)? {
+        let key = match origin {
+            Origin::Ours => read_key(&path)?,
+            Origin::Django => fs::read(&path)?,
+        };
         earlier.push(EarlierKey { key, until });
     }
     Ok(Keys {
@@ -75,7 +98,7 @@ pub fn rotate(folder: &Folder, fate: Fate, now: Timestamp) -> Result<Timestamp, 
             let until = now.plus_s(REFRESH_S); // No token outlives it.
             let keys = open(folder, now)?;
             // First of all: cut short here, the same key signs and is an earlier one too.
-            folder.put_secret(&earlier_name(until)?, &keys.signing)?;
+            folder.put_secret(&earlier_name(Origin::Ours, until)?, &keys.signing)?;
             until
         }
         Fate::EndNow => {
@@ -90,9 +113,22 @@ pub fn rotate(folder: &Folder, fate: Fate, now: Timestamp) -> Result<Timestamp, 
     Ok(until)
 }
 
+/// Lets a key of Django's verify until its last token has expired; says until when. One that is
+/// there already gets no more time.
+pub fn take_over(folder: &Folder, key: &[u8], now: Timestamp) -> Result<Timestamp, KeyError> {
+    for (path, origin, until) in earlier_files(folder.path())? {
+        if origin == Origin::Django && fs::read(&path)? == key {
+            return Ok(until);
+        }
+    }
+    let until = now.plus_s(REFRESH_S); // No token outlives it.
+    folder.put_secret(&earlier_name(Origin::Django, until)?, key)?;
+    Ok(until)
+}
+
 /// Removes the earlier keys that verify nothing any more.
 pub fn forget(data_dir: &Path, now: Timestamp) -> io::Result<()> {
-    for (path, until) in earlier_files(data_dir)? {
+    for (path, _, until) in earlier_files(data_dir)? {
         if until <= now {
             fs::remove_file(&path)?;
             store::sync_folder_of(&path)?; // No power cut brings it back.
@@ -119,27 +155,29 @@ fn read_key(path: &Path) -> Result<Vec<u8>, KeyError> {
     })
 }
 
-fn earlier_name(until: Timestamp) -> Result<String, jiff::Error> {
+fn earlier_name(origin: Origin, until: Timestamp) -> Result<String, jiff::Error> {
     let until = jiff::Timestamp::from_microsecond(until.0)?;
-    Ok(until.strftime(EARLIER_NAME).to_string())
+    Ok(until.strftime(origin.name()).to_string())
 }
 
-fn earlier_files(data_dir: &Path) -> io::Result<Vec<(PathBuf, Timestamp)>> {
+fn earlier_files(data_dir: &Path) -> io::Result<Vec<(PathBuf, Origin, Timestamp)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(data_dir)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        if let Some(until) = name.and_then(until_of) {
-            files.push((path, until));
+        for origin in [Origin::Ours, Origin::Django] {
+            if let Some(until) = name.and_then(|name| until_of(origin, name)) {
+                files.push((path.clone(), origin, until));
+            }
         }
     }
     Ok(files)
 }
 
 /// The moment in the name of an earlier key.
-fn until_of(name: &str) -> Option<Timestamp> {
-    let until = civil::DateTime::strptime(EARLIER_NAME, name).ok()?;
+fn until_of(origin: Origin, name: &str) -> Option<Timestamp> {
+    let until = civil::DateTime::strptime(origin.name(), name).ok()?;
     let until = TimeZone::UTC.to_timestamp(until).ok()?;
     let until = Timestamp(until.as_microsecond());
-    (earlier_name(until).ok()? == name).then_some(until)
+    (earlier_name(origin, until).ok()? == name).then_some(until)
 }

@@ -15,6 +15,7 @@ pub mod auth;
 pub mod photo;
 pub mod store;
 
+pub mod django;
 pub mod keys;
 
 pub mod search;

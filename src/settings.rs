@@ -108,6 +108,8 @@ pub enum Command {
     Key(Key),
     /// Put products of a JSON Lines file on the shelf
     Import(Import),
+    /// Move in from the original: take over the database of the Django shop with every id
+    ImportDjango(ImportDjango),
     /// Write every product as JSON Lines, the form that import reads
     Export(Export),
     /// Write a backup: one moment of the shop, open or closed, every record of it verified
@@ -333,6 +335,42 @@ pub struct Import {
     /// Write nothing unless every row is good
     #[arg(long)]
     pub all_or_nothing: bool,
+}
+
+/// Brings users with their passwords and roles, categories, products with their stock, comments, carts
+/// and orders, each under the id that it has there, into a new shop. Stop the original first: what
+/// is sold there afterwards is not seen here.
+///
+/// The tables are found by their columns, whatever the apps are called. A row that can't come is named
+/// on standard error by its table, its id and the reason, with all that hangs on it: names that differ
+/// only by case, stock below zero, prices out of bounds, comments longer than 150 characters, orders
+/// whose total is not that of their lines. An account comes without an email, phone or photo that
+/// can't come, categories of one name become one, and an order comes though its product is gone.
+///
+/// What is here under the same id stays as it is, and an id that was given here is not given again:
+/// running it twice changes nothing. Passwords go on working; the first login replaces the hash by a
+/// stronger one.
+#[derive(Debug, Args)]
+pub struct ImportDjango {
+    /// The original's database, a file such as db.sqlite3; it is only read
+    #[arg(value_name = "DB.SQLITE3")]
+    pub file: PathBuf,
+    /// The folder that the paths in the photo column start from (the original's `MEDIA_ROOT`); photos
+    /// are decoded and encoded anew like any upload
+    #[arg(long, value_name = "FOLDER")]
+    pub media: Option<PathBuf>,
+    /// Say what would come and what could not, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The key that the original signs tokens with (its `SECRET_KEY`, or `SIGNING_KEY` of `SIMPLE_JWT`): tokens
+    /// it gave out stay good until they expire, a day at most. Not for a key that was ever published
+    #[arg(
+        long,
+        env = "ELECTRON_MARKET_DJANGO_SECRET_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    pub django_secret_key: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use super::photos::photo_path;
 use super::route::{Answer, Anyone, Body, Created, Ctx, Json, Nothing, User};
 use super::users::role_name;
 use super::wire::Moment;
-use crate::auth::password::Policy;
+use crate::auth::password::{self, Policy};
 use crate::auth::token::{self, Pair, TokenFault, TokenKind};
 use crate::shop::sessions::{self, Session};
 use crate::shop::users::{
@@ -181,15 +181,22 @@ pub async fn login(
         .as_ref()
         .map(|account| account.password_hash.clone());
     // The hash is computed whether or not there is an account: both take the same time.
-    let is_right = ctx.passwords.verify(form.password, hash).await?;
+    let is_right = ctx.passwords.verify(form.password.clone(), hash).await?;
     // Others may have tried it meanwhile: who guesses many at once is told of none but the first.
     ctx.rates.may_sign_in(name, ctx.client)?;
     let Some(account) = account.filter(|account| is_right && account.is_active) else {
         ctx.rates.wrong_password(name, ctx.client);
         return Err(WrongCredentials.into());
     };
+    let is_outdated = password::is_outdated(&account.password_hash);
+    let better_hash = if is_outdated {
+        // In a crowd the next login replaces it.
+        ctx.passwords.hash(form.password.clone()).await.ok()
+    } else {
+        None
+    };
     let pair = ctx.tokens.mint_pair(account.id, ctx.now)?;
-    let sign_in = SignIn {
+    let mut sign_in = SignIn {
         token: pair.refresh_hash,
         session: Session {
             user: account.id,
@@ -199,8 +206,20 @@ pub async fn login(
             is_spent: false,
         },
         password_hash: account.password_hash,
+        better_hash,
     };
-    if !ctx.store.sign_in(sign_in).await? {
+    let mut is_open = ctx.store.sign_in(sign_in.clone()).await?;
+    if !is_open
+        && is_outdated
+        && let Some(account) = ctx.store.account(account.id)?
+    {
+        // Another login of theirs may have been the first to replace the hash.
+        let hash = account.password_hash;
+        let verified = ctx.passwords.verify(form.password, Some(hash.clone()));
+        (sign_in.password_hash, sign_in.better_hash) = (hash, None);
+        is_open = verified.await? && ctx.store.sign_in(sign_in).await?;
+    }
+    if !is_open {
         return Err(WrongCredentials.into());
     }
     Ok(Json(SignedIn {

@@ -330,7 +330,7 @@ pub fn name_sentence(error: NameError) -> String {
     }
 }
 
-fn money_sentence(error: MoneyError) -> String {
+pub fn money_sentence(error: MoneyError) -> String {
     match error {
         MoneyError::NotANumber => "A number is expected.".into(),
         MoneyError::TooFine => "At most two decimals are allowed.".into(),
@@ -338,7 +338,7 @@ fn money_sentence(error: MoneyError) -> String {
     }
 }
 
-fn price_sentence(error: PriceError) -> String {
+pub fn price_sentence(error: PriceError) -> String {
     match error {
         PriceError::Money(error) => money_sentence(error),
         PriceError::NotAboveZero => "A price must be more than zero.".into(),

@@ -1,5 +1,6 @@
 //! Who is asking: passwords and tokens.
 
+pub mod django;
 pub mod password;
 pub mod token;
 

@@ -3,6 +3,11 @@
 //! argon2id with 19 MiB, two passes, one lane: the first choice of OWASP's Password Storage Cheat
 //! Sheet. A hash costs about 30 ms of CPU, so at most two run at once, off the runtime's threads,
 //! and a bounded number waits.
+//!
+//! Accounts that came from the original bring a hash of Django's, which their first login replaces.
+//! Until then a login of theirs takes the time of that hash (0.1 to 0.3 s at Django's 1,200,000
+//! iterations), so that who measures can tell which names came from there and were not used since.
+//! For all others, names that nobody has among them, a login takes the same time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +19,7 @@ use zxcvbn::Score;
 use zxcvbn::feedback::Warning;
 use zxcvbn::matching::patterns::MatchPattern;
 
+use super::django::DjangoHash;
 use crate::turns::{Busy, Turns};
 
 pub const PASSWORD_MIN: usize = 8;
@@ -163,7 +169,7 @@ impl Passwords {
     }
 
     /// Whether the password is that of the hash; `None` for an account that does not exist,
-    /// which takes as long and is false.
+    /// which takes as long and is false, as does a hash that no password can have.
     pub async fn verify(
         &self,
         password: String,
@@ -171,6 +177,7 @@ impl Passwords {
     ) -> Result<bool, PasswordError> {
         let nobody = Arc::clone(&self.nobody);
         self.take_turn(move || {
+            let hash = hash.filter(|hash| is_usable(hash));
             let is_right = verify_now(&password, hash.as_deref().unwrap_or(&nobody));
             is_right && hash.is_some() && password.chars().count() <= PASSWORD_MAX
         })
@@ -209,6 +216,16 @@ pub fn random() -> std::io::Result<String> {
     Ok(password)
 }
 
+/// Whether some password can verify against it.
+pub fn is_usable(hash: &str) -> bool {
+    is_outdated(hash) || PasswordHash::new(hash).is_ok()
+}
+
+/// Whether it is a hash that we would not make, and a login should replace.
+pub fn is_outdated(hash: &str) -> bool {
+    DjangoHash::parse(hash).is_some()
+}
+
 fn argon2() -> Result<Argon2<'static>, PasswordError> {
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| PasswordError::Failed)?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
@@ -222,6 +239,9 @@ fn hash_now(password: &str) -> Result<String, PasswordError> {
 fn verify_now(password: &str, hash: &str) -> bool {
     // Longer ones can't be anybody's; what is hashed in their stead takes the usual time.
     let capped: String = password.chars().take(PASSWORD_MAX).collect();
+    if let Some(hash) = DjangoHash::parse(hash) {
+        return hash.is_of(&capped);
+    }
     let (Ok(hash), Ok(argon2)) = (PasswordHash::new(hash), argon2()) else {
         return false;
     };

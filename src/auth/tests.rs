@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::password::{Passwords, Policy, Weakness, running_max};
+use super::password::{Passwords, Policy, Weakness, is_outdated, is_usable, running_max};
 use super::token::{ACCESS_S, EarlierKey, Keys, REFRESH_S, TokenFault, TokenKind, Tokens};
 use crate::shop::ids::UserId;
 use crate::shop::time::Timestamp;
@@ -269,6 +269,51 @@ async fn a_password_verifies_against_its_own_hash_alone() {
     assert_eq!(verify("a long secret", None).await, Ok(false));
     assert_eq!(verify("the password of nobody", None).await, Ok(false));
     assert_eq!(verify("a long secret", Some("no hash")).await, Ok(false));
+}
+
+/// Of `a long secret`, by Python's `hashlib.pbkdf2_hmac("sha256", b"a long secret", b"saltsaltsalt", 1000)`.
+const DJANGO_HASH: &str =
+    "pbkdf2_sha256$1000$saltsaltsalt$fZRLzL7Krk/1h2uI12e7kjAHpi/ZwBOfEBTF+ne/2Ow=";
+
+#[tokio::test]
+async fn a_hash_of_djangos_verifies_and_is_outdated() {
+    let passwords = Passwords::new(Policy::Standard).expect("a hasher");
+    let verify =
+        |password: &str, hash: &str| passwords.verify(password.to_owned(), Some(hash.to_owned()));
+    assert!(is_outdated(DJANGO_HASH) && is_usable(DJANGO_HASH));
+    assert_eq!(verify("a long secret", DJANGO_HASH).await, Ok(true));
+    assert_eq!(verify("a long secreT", DJANGO_HASH).await, Ok(false));
+    let ours = passwords.hash("a long secret".into()).await;
+    assert!(!is_outdated(&ours.expect("hashed")));
+}
+
+#[tokio::test]
+async fn a_hash_that_no_password_can_have_opens_nothing_and_takes_no_longer() {
+    let passwords = Passwords::new(Policy::Standard).expect("a hasher");
+    let (rest, digest) = DJANGO_HASH.rsplit_once('$').expect("four parts");
+    for hash in [
+        "!", // Django's for nobody may sign in.
+        "!9mXw2DzQ",
+        "",
+        "a long secret", // As the original's admin site keeps it.
+        &format!("{rest}$"),
+        &format!("{rest}$AAAA"),
+        &format!("{rest}${digest}$"),
+        &format!("pbkdf2_sha256$0$saltsaltsalt${digest}"),
+        &format!("pbkdf2_sha256$-1$saltsaltsalt${digest}"),
+        &format!("pbkdf2_sha256$4294967296$saltsaltsalt${digest}"),
+        // A second or two of a core for each login.
+        &format!("pbkdf2_sha256$10000001$saltsaltsalt${digest}"),
+        &format!("pbkdf2_sha1$1000$saltsaltsalt${digest}"),
+        &format!("pbkdf2_sha256$1000$${digest}"),
+    ] {
+        assert!(!is_usable(hash), "{hash}");
+        let verified = passwords.verify("a long secret".into(), Some(hash.to_owned()));
+        assert_eq!(verified.await, Ok(false), "{hash}");
+    }
+    // Nobody's password is no way in either.
+    let verified = passwords.verify("the password of nobody".into(), Some("!".into()));
+    assert_eq!(verified.await, Ok(false));
 }
 
 #[tokio::test]

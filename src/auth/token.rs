@@ -182,7 +182,7 @@ impl Tokens {
         let refresh_jti = new_jti()?;
         Ok(Pair {
             access: self.mint(TokenKind::Access, user, new_jti()?, now)?,
-            refresh_hash: Sha256::digest(&refresh_jti).into(),
+            refresh_hash: hash_of(&refresh_jti),
             refresh: self.mint(TokenKind::Refresh, user, refresh_jti, now)?,
             refresh_expires_at: now.plus_s(REFRESH_S),
         })
@@ -233,7 +233,7 @@ impl Tokens {
         }
         Ok(Good {
             user: UserId(claims.user_id),
-            jti_hash: Sha256::digest(&claims.jti).into(),
+            jti_hash: hash_of(&claims.jti),
         })
     }
 
@@ -256,6 +256,23 @@ pub fn new_key() -> std::io::Result<Vec<u8>> {
     let mut key = vec![0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(std::io::Error::other)?;
     Ok(key)
+}
+
+/// Under which the store knows the token of a `jti`.
+pub fn hash_of(jti: &str) -> [u8; 32] {
+    Sha256::digest(jti).into()
+}
+
+/// The family of a token that came from elsewhere: the same whenever it comes, so that one that
+/// ended stays so.
+pub fn family_of(jti: &str) -> Family {
+    let digest = Sha256::new().chain_update("family").chain_update(jti);
+    let mut family = [0; 16];
+    family
+        .iter_mut()
+        .zip(digest.finalize())
+        .for_each(|(to, from)| *to = from);
+    Family(family)
 }
 
 pub fn new_family() -> Result<Family, MintError> {

@@ -25,6 +25,12 @@ impl Bar {
         Self(bar)
     }
 
+    /// Says a line above it.
+    #[expect(clippy::print_stderr, reason = "standard output is for the answer")]
+    pub fn say(&self, line: &str) {
+        self.0.suspend(|| eprintln!("{line}"));
+    }
+
     pub fn set(&self, done: u64, of: u64) {
         self.0.set_length(of);
         self.0.set_position(done);

@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod export;
 pub(crate) mod import;
+mod import_django;
 mod key;
 mod logs;
 mod reindex;
@@ -49,6 +50,7 @@ pub fn run(line: &CommandLine) -> anyhow::Result<Ended> {
             Command::Key(Key::Rotate { at_once: false }) => key::rotate(line, Fate::LiveOut),
             Command::Key(Key::Rotate { at_once: true }) => key::rotate(line, Fate::EndNow),
             Command::Import(asked) => import::import(line, asked).await,
+            Command::ImportDjango(asked) => import_django::import(line, asked).await,
             Command::Export(asked) => export::export(line, asked).await,
             Command::Reindex => reindex::reindex(line).await,
             Command::Doctor => doctor::doctor(line).await,

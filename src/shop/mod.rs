@@ -16,6 +16,7 @@ pub mod carts;
 pub mod comments;
 pub mod ids;
 pub mod money;
+pub mod moving;
 pub mod orders;
 pub mod photos;
 pub mod products;

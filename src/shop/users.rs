@@ -21,7 +21,7 @@ pub struct Account {
     pub phone: Option<Phone>,
     pub role: Role,
     pub is_active: bool,
-    /// The PHC string of the password's hash.
+    /// The PHC string of the password's hash, or what the original had.
     pub password_hash: String,
     /// The photo's name, made of its content.
     pub photo: Option<String>,
@@ -284,6 +284,14 @@ pub fn replace_password(
 ) -> Option<Account> {
     let is_still_so = account.password_hash == checked_hash;
     is_still_so.then(|| change_password(account, password_hash))
+}
+
+/// The same password under another hash: no session ends.
+pub fn rehash(account: Account, password_hash: String) -> Account {
+    Account {
+        password_hash,
+        ..account
+    }
 }
 
 /// A new password ends every session.

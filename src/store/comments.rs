@@ -97,13 +97,7 @@ impl Store {
                 created_at: now,
                 updated_at: now,
             };
-            tx.set_count(Counter::LastComment, id.0)?;
-            tx.add_one(Counter::Comments)?;
-            tx.add_one(Counter::CommentsOn(product))?;
-            tx.add_one(Counter::CommentsBy(user))?;
-            tx.put(&COMMENTS_ON, &(product, id), &())?;
-            tx.put(&COMMENTS_BY, &(user, id), &())?;
-            tx.put(&COMMENTS, &id, &comment)?;
+            tx.put_new_comment(&comment)?;
             Usernames::default().sign(tx, comment).map(Some)
         })
         .await
@@ -144,6 +138,19 @@ impl Store {
 }
 
 impl Transaction<'_> {
+    pub(super) fn put_new_comment(&mut self, comment: &Comment) -> Result<(), StoreError> {
+        let Comment {
+            id, product, user, ..
+        } = comment;
+        self.set_count(Counter::LastComment, id.0)?;
+        self.add_one(Counter::Comments)?;
+        self.add_one(Counter::CommentsOn(*product))?;
+        self.add_one(Counter::CommentsBy(*user))?;
+        self.put(&COMMENTS_ON, &(*product, *id), &())?;
+        self.put(&COMMENTS_BY, &(*user, *id), &())?;
+        self.put(&COMMENTS, id, comment)
+    }
+
     pub(super) fn remove_comment(&mut self, comment: &Comment) -> Result<(), StoreError> {
         let Comment {
             id, product, user, ..

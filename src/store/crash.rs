@@ -639,6 +639,7 @@ async fn act(
                     token: token(unique),
                     session,
                     password_hash: account.password_hash,
+                    better_hash: None,
                 };
                 store.sign_in(sign_in).await.expect("written");
             }

@@ -52,6 +52,7 @@ async fn furnished() -> Store {
             is_spent: false,
         },
         password_hash: ann.password_hash.clone(),
+        better_hash: None,
     };
     for token in [1, 2] {
         assert!(store.sign_in(sign_in(token)).await.expect("written"));

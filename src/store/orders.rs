@@ -109,7 +109,7 @@ impl Transaction<'_> {
         Ok(Facts { user, cart, shelf })
     }
 
-    fn put_new_order(&mut self, order: &Order) -> Result<(), StoreError> {
+    pub(super) fn put_new_order(&mut self, order: &Order) -> Result<(), StoreError> {
         let last_line = order.lines.last().map_or(0, |line| line.id.0);
         self.set_count(Counter::LastOrder, order.id.0)?;
         self.set_count(Counter::LastOrderLine, last_line)?;

@@ -29,8 +29,7 @@ impl Store {
             if let Some(before) = account.photo.replace(name.clone()) {
                 tx.let_go_of_photo(user, &before)?;
             }
-            tx.put(&PHOTO_OWNERS, &(key_of(&name)?, user), &())?;
-            tx.put(&PHOTOS, &name, &photo)?;
+            tx.show_photo(user, &name, &photo)?;
             tx.put(&ACCOUNTS, &user, &account)?;
             Ok(account)
         })
@@ -39,6 +38,16 @@ impl Store {
 }
 
 impl Transaction<'_> {
+    pub(super) fn show_photo(
+        &mut self,
+        user: UserId,
+        name: &String,
+        photo: &Photo,
+    ) -> Result<(), StoreError> {
+        self.put(&PHOTO_OWNERS, &(key_of(name)?, user), &())?;
+        self.put(&PHOTOS, name, photo)
+    }
+
     fn let_go_of_photo(&mut self, user: UserId, name: &str) -> Result<(), StoreError> {
         let key = key_of(name)?;
         self.remove(&PHOTO_OWNERS, &(key, user))?;

@@ -336,13 +336,22 @@ impl Transaction<'_> {
     ) -> Result<Product, StoreError> {
         let id = ProductId(self.count(Counter::LastProduct)? + 1);
         let product = products::offer(draft, category, id, now);
+        self.put_new_product(&product, Stock(u64::from(draft.quantity)))?;
+        Ok(product)
+    }
+
+    pub(super) fn put_new_product(
+        &mut self,
+        product: &Product,
+        stock: Stock,
+    ) -> Result<(), StoreError> {
+        let Product { id, category, .. } = product;
         self.set_count(Counter::LastProduct, id.0)?;
         self.add_one(Counter::Products)?;
-        self.add_one(Counter::ProductsIn(category))?;
-        self.put(&PRODUCTS_IN, &(category, id), &())?;
-        self.put(&STOCK, &id, &Stock(u64::from(draft.quantity)))?;
-        self.put_product(&product)?;
-        Ok(product)
+        self.add_one(Counter::ProductsIn(*category))?;
+        self.put(&PRODUCTS_IN, &(*category, *id), &())?;
+        self.put(&STOCK, id, &stock)?;
+        self.put_product(product)
     }
 
     fn edit(&mut self, before: &Product, edit: &Edit) -> Result<(), StoreError> {
@@ -384,7 +393,7 @@ impl Transaction<'_> {
         Ok(id)
     }
 
-    fn put_new_category(&mut self, category: &Category) -> Result<(), StoreError> {
+    pub(super) fn put_new_category(&mut self, category: &Category) -> Result<(), StoreError> {
         self.set_count(Counter::LastCategory, category.id.0)?;
         self.add_one(Counter::Categories)?;
         self.put(&CATEGORY_NAMES, &category.name.key(), &category.id)?;

@@ -1,5 +1,6 @@
 //! What each use-case of the store reads and leaves behind.
 
+mod moving;
 mod once;
 mod outbox;
 
@@ -187,6 +188,7 @@ fn sign_in(account: &Account, token: u8) -> SignIn {
             is_spent: false,
         },
         password_hash: account.password_hash.clone(),
+        better_hash: None,
     }
 }
 

@@ -8,7 +8,7 @@ use super::{SignIn, Store, StoreError};
 use crate::shop::ids::UserId;
 use crate::shop::sessions::{self, Facts, Family, Refusal, Session};
 use crate::shop::time::Timestamp;
-use crate::shop::users::Account;
+use crate::shop::users::{self, Account};
 
 /// Expired rows removed in one transaction, so that a sweep never holds up the shop.
 const SWEEP_MAX: usize = 1_000;
@@ -19,11 +19,15 @@ impl Store {
     pub async fn sign_in(&self, sign_in: SignIn) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let account: Option<Account> = tx.get(&ACCOUNTS, &sign_in.session.user)?;
-            let session = sessions::open(account, &sign_in.password_hash, &sign_in.session);
-            if let Some(session) = &session {
-                tx.put_session(&sign_in.token, session)?;
+            let checked = &sign_in.password_hash;
+            let Some(session) = sessions::open(account.clone(), checked, &sign_in.session) else {
+                return Ok(false); // Nothing was written.
+            };
+            tx.put_session(&sign_in.token, &session)?;
+            if let (Some(before), Some(better)) = (account, sign_in.better_hash) {
+                tx.put_account(Some(&before), &users::rehash(before.clone(), better))?;
             }
-            Ok(session.is_some())
+            Ok(true)
         })
         .await
     }
@@ -134,7 +138,11 @@ impl Transaction<'_> {
         })
     }
 
-    fn put_session(&mut self, token: &TokenHash, session: &Session) -> Result<(), StoreError> {
+    pub(super) fn put_session(
+        &mut self,
+        token: &TokenHash,
+        session: &Session,
+    ) -> Result<(), StoreError> {
         self.put(&SESSIONS_BY_EXPIRY, &(session.expires_at, *token), &())?;
         self.put(&SESSIONS, token, session)
     }

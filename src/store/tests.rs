@@ -583,6 +583,7 @@ async fn sessions_are_swept_when_they_expire_and_not_before() {
             is_spent: false,
         },
         password_hash: ann.password_hash.clone(),
+        better_hash: None,
     };
     for (token, seconds) in [(1, 10), (2, 20), (3, 30)] {
         assert!(

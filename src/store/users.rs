@@ -18,6 +18,8 @@ pub struct SignIn {
     pub session: Session,
     /// The hash that the password was checked against; if it changed since, the sign-in fails.
     pub password_hash: String,
+    /// Takes that one's place: a hash of the same password as we make them today.
+    pub better_hash: Option<String>,
 }
 
 impl Store {
@@ -165,7 +167,7 @@ impl Store {
     }
 }
 
-fn holders(view: &impl Read, names: &Names) -> Result<Holders, StoreError> {
+pub(super) fn holders(view: &impl Read, names: &Names) -> Result<Holders, StoreError> {
     let Names {
         username,
         email,
@@ -195,14 +197,22 @@ impl Transaction<'_> {
             Ok(account) => account,
             Err(taken) => return Ok(Err(taken)), // Nothing was written.
         };
-        self.set_count(Counter::LastUser, id.0)?;
-        self.add_one(Counter::Users)?;
-        self.put_account(None, &account)?;
+        self.put_new_account(&account)?;
         Ok(Ok(account))
     }
 
+    pub(super) fn put_new_account(&mut self, account: &Account) -> Result<(), StoreError> {
+        self.set_count(Counter::LastUser, account.id.0)?;
+        self.add_one(Counter::Users)?;
+        self.put_account(None, account)
+    }
+
     /// Writes an account with its unique names and the count of admins.
-    fn put_account(&mut self, before: Option<&Account>, after: &Account) -> Result<(), StoreError> {
+    pub(super) fn put_account(
+        &mut self,
+        before: Option<&Account>,
+        after: &Account,
+    ) -> Result<(), StoreError> {
         let names = |account: &Account| {
             [
                 (&USERNAMES, Some(account.username.key())),

@@ -91,6 +91,12 @@ impl Process {
         self.child.id()
     }
 
+    /// Whether it has not closed its output yet.
+    pub fn is_running(&self) -> bool {
+        let thread = self.stdout.thread.as_ref();
+        thread.is_some_and(|thread| !thread.is_finished())
+    }
+
     /// What it wrote to standard error so far.
     pub fn stderr(&self) -> String {
         self.stderr.kept.lock().unwrap().clone()

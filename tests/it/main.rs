@@ -23,6 +23,7 @@ mod headers;
 mod keys;
 mod lists;
 mod model;
+mod moving;
 mod naughty;
 mod orders;
 mod photos;
