@@ -116,7 +116,6 @@ fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Mad
         .ok_or_else(|| {
             anyhow!("the shop is held by {holder}, which can't be asked for a backup")
         })?;
-    let token = operator_token(data_dir)?;
     let _waiting = Bar::waiting(format!("the shop at {url} writes a backup"));
     let name = store::name_to_ask_for()?;
     let agent = ureq::Agent::config_builder()
@@ -130,6 +129,7 @@ fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Mad
         .build()
         .new_agent();
     let ask = || {
+        let token = operator_token(data_dir)?; // Good for a minute.
         let ask = agent.post(format!("{url}/backups/"));
         let ask = ask.header("Authorization", format!("Bearer {token}"));
         let ask = ask.header("Content-Type", "application/json");

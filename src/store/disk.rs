@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use redb::{Database, ReadTransaction, StorageBackend, WriteTransaction};
 
@@ -19,6 +20,8 @@ use super::log::{LIMITS, Limits, Log, Segments};
 pub struct Handle {
     db: Database,
     is_retired: Arc<AtomicBool>,
+    /// Who writes through it.
+    writer: Arc<Mutex<ThreadId>>,
     barrier: Barrier,
     /// Of a handle that takes batches, where they go through one.
     pub(super) log: Mutex<Option<Log>>,
@@ -203,9 +206,11 @@ impl Handle {
         is_strict: bool,
     ) -> Result<Self, StoreError> {
         let is_retired = Arc::default();
+        let writer = Arc::new(Mutex::new(thread::current().id()));
         let disk = Disk {
             backend: barrier.clone(),
             is_retired: Arc::clone(&is_retired),
+            writer: Arc::clone(&writer),
         };
         let db = Database::builder()
             .set_cache_size(cache_bytes)
@@ -215,6 +220,7 @@ impl Handle {
         Ok(Self {
             db,
             is_retired,
+            writer,
             barrier,
             log: Mutex::default(),
         })
@@ -225,8 +231,15 @@ impl Handle {
         Ok(self.db.begin_read()?)
     }
 
+    /// From now on this thread is the one that writes.
     pub fn begin_write(&self) -> Result<WriteTransaction, redb::TransactionError> {
+        self.take_over();
         self.db.begin_write()
+    }
+
+    fn take_over(&self) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        *writer = thread::current().id();
     }
 
     /// From now on nothing reaches the file through this handle, not even redb's closing words:
@@ -241,6 +254,7 @@ impl Handle {
     }
 
     pub fn close(self) -> Result<(), StoreError> {
+        self.take_over();
         self.db.close().map_err(StoreError::unclosed)
     }
 }
@@ -422,17 +436,23 @@ fn pages_of(offset: u64, length: usize) -> impl Iterator<Item = (u64, (usize, us
     })
 }
 
-/// What a handle sees of its medium: everything, until it is retired.
+/// What a handle sees of its medium: everything, until it is retired. It is written to by the one
+/// thread that writes. A reader whose page finds no room in the cache would have redb write
+/// another one back first, which is only an offer, and would wait for the fsync that goes on.
 #[derive(Debug)]
 struct Disk {
     backend: Barrier,
     is_retired: Arc<AtomicBool>,
+    writer: Arc<Mutex<ThreadId>>,
 }
 
 impl Disk {
     fn writable(&self) -> io::Result<&Barrier> {
         if self.is_retired.load(Ordering::SeqCst) {
             return Err(io::Error::other("this handle was replaced by a newer one"));
+        }
+        if *self.writer.lock().unwrap_or_else(PoisonError::into_inner) != thread::current().id() {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok(&self.backend)
     }

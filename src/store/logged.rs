@@ -2,15 +2,24 @@
 #![expect(clippy::print_stdout, reason = "the counts are what a run is for")]
 
 use std::fs;
+use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::time::Duration;
+
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
 
 use super::changes::{self, Change, Changes};
 use super::crash::{CACHE_BYTES, Dump, Files, Flaw, Random, Recorder, Whim, dump, killed};
 use super::damage::harm;
+use super::disk::Media;
 use super::files::tempdir;
+use super::log::{LIMITS, Limits};
 use super::tables::{Counter, Read};
 use super::tests::{NOW, restore, rows};
-use super::{BackupError, Durability, Folder, Store, StoreError};
+use super::{BackupError, Durability, Folder, PageAsk, Store, StoreError};
 
 const SECTOR: usize = 512;
 
@@ -352,4 +361,94 @@ async fn a_batch_that_the_log_has_no_room_for_is_as_durable() {
         let is = again.snapshot().expect("open").count(Counter::LastOrder);
         assert_eq!(is.expect("read"), held.expect("read"));
     }
+}
+
+/// A file in memory whose fsync takes as long as the gate is shut.
+#[derive(Clone, Debug, Default)]
+struct Gated {
+    file: Arc<InMemoryBackend>,
+    gate: Arc<Gate>,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    is_shut: Mutex<bool>,
+    opened: Condvar,
+    waiting: AtomicBool,
+}
+
+impl Gate {
+    fn set(&self, is_shut: bool) {
+        *self.is_shut.lock().expect("not poisoned") = is_shut;
+        self.opened.notify_all();
+    }
+}
+
+impl StorageBackend for Gated {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let gate = &self.gate;
+        let is_shut = gate.is_shut.lock().expect("not poisoned");
+        gate.waiting.store(*is_shut, Ordering::SeqCst);
+        let opened = gate.opened.wait_while(is_shut, |is_shut| *is_shut);
+        drop(opened.expect("not poisoned"));
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write(offset, data)
+    }
+}
+
+#[test]
+fn who_reads_what_is_not_in_memory_waits_for_no_fsync() {
+    const PRODUCTS: u32 = 8_000;
+    let gated = Gated::default();
+    let file = gated.clone();
+    let media = Media {
+        file: Box::new(move || Ok(Box::new(file.clone()))),
+        limits: Limits {
+            checkpoint_bytes: 1 << 20,
+            checkpoint_after: Duration::MAX,
+            ..LIMITS
+        },
+        ..Recorder::of(Vec::new()).media(Durability::Log, Whim::default())
+    };
+    let store = Store::open_on(media, 256 << 10).expect("a new store");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let import = |count| runtime.block_on(store.import(rows(count), NOW));
+    for _ in 0..PRODUCTS / 1_000 {
+        import(1_000).expect("written");
+    }
+    gated.gate.set(true);
+    while !gated.gate.waiting.load(Ordering::SeqCst) {
+        import(100).expect("written");
+    }
+    // Pages of this one are only in memory.
+    import(1).expect("written");
+    let (read, is_read) = mpsc::channel();
+    let reader = store.clone();
+    let thread = std::thread::spawn(move || {
+        let all = PageAsk {
+            after: None,
+            limit: PRODUCTS as usize,
+        };
+        let _ = read.send(reader.products(all).map(|page| page.rows.len()));
+    });
+    let rows = is_read.recv_timeout(Duration::from_secs(20));
+    gated.gate.set(false);
+    thread.join().expect("no panic");
+    assert_eq!(rows.expect("no waiting").expect("read"), PRODUCTS as usize);
+    runtime.block_on(store.close()).expect("closed");
 }

@@ -5,8 +5,8 @@
 //! answer; and none is kept longer than it is the latest, for redb can't use the pages again that
 //! one shows.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 
@@ -25,6 +25,8 @@ pub struct Views {
     /// Counts what there was to be read anew: batches, and other handles.
     state: AtomicU64,
     shared: ArcSwapOption<Shared>,
+    /// One opens at a time: of two that were opened in one state the later may show more.
+    opening: Mutex<()>,
 }
 
 struct Shared {
@@ -38,11 +40,14 @@ impl Views {
         &self,
         open: impl FnOnce() -> Result<Snapshot, StoreError>,
     ) -> Result<View, StoreError> {
-        let state = self.state();
-        let shared = self.shared.load();
-        if let Some(shared) = shared.as_ref().filter(|shared| shared.state == state) {
-            return Ok(Arc::clone(&shared.view));
+        if let Some(view) = self.ready() {
+            return Ok(view);
         }
+        let _alone = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = self.ready() {
+            return Ok(view);
+        }
+        let state = self.state();
         let view = Arc::new(open()?);
         let shared = Shared {
             state,
@@ -54,6 +59,14 @@ impl Views {
             self.shared.store(None);
         }
         Ok(view)
+    }
+
+    /// The one that is shared, if it is of this state.
+    fn ready(&self) -> Option<View> {
+        let state = self.state();
+        let shared = self.shared.load();
+        let shared = shared.as_ref().filter(|shared| shared.state == state)?;
+        Some(Arc::clone(&shared.view))
     }
 
     pub fn state(&self) -> State {
