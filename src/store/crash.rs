@@ -894,7 +894,7 @@ fn a_log_that_is_not_kept_to_is_noticed() {
 }
 
 fn notice(durability: Durability, flaw: Flaw) {
-    let violations = power_cuts(250, 1, durability, flaw);
+    let violations = power_cuts(500, 1, durability, flaw);
     println!("{durability:?}, {flaw:?}: {} violations", violations.len());
     assert!(
         violations.len() > 5,

@@ -123,7 +123,7 @@ fn log_damage_is_refused_or_without_effect_but_for_the_very_last_batch() {
 
 /// The files of a day whose last batch is in the log alone, and what was in it then and before.
 fn with_a_tail() -> (Files, Dump, Dump) {
-    let (files, mut states) = killed(3, 24);
+    let (files, mut states) = killed(4, 24);
     let last = states.pop().expect("one a step");
     let before = states.into_iter().rev().find(|state| *state != last);
     (files, last, before.expect("something was written"))
