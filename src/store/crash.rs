@@ -401,7 +401,7 @@ impl Whim {
 }
 
 /// A log so small that a day goes round it many times, and some of its batches have no room in it.
-const SMALL: Limits = Limits {
+pub const SMALL: Limits = Limits {
     segment_min: 8 << 10,
     segment_max: 64 << 10,
     checkpoint_bytes: 16 << 10,
