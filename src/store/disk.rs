@@ -83,7 +83,6 @@ pub fn shop_file(path: PathBuf) -> (Medium, WhenOpen) {
 }
 
 /// A file that is there.
-#[cfg(test)]
 pub fn file(path: PathBuf) -> Medium {
     opening(path, |_| Ok(()))
 }

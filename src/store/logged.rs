@@ -12,14 +12,17 @@ use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
 use super::changes::{self, Change, Changes};
-use super::crash::{CACHE_BYTES, Dump, Files, Flaw, Random, Recorder, Whim, dump, killed};
+use super::crash::{CACHE_BYTES, Dump, Files, Flaw, Random, Recorder, SMALL, Whim, dump, killed};
 use super::damage::harm;
-use super::disk::Media;
+use super::disk::{self, Media};
 use super::files::tempdir;
 use super::log::{LIMITS, Limits};
 use super::tables::{Counter, Read};
 use super::tests::{NOW, restore, rows};
-use super::{BackupError, Durability, Folder, PageAsk, Store, StoreError};
+use super::{
+    BackupError, Durability, Folder, Follower, PageAsk, Shipped, Store, StoreError, bring_moment,
+    segments,
+};
 
 const SECTOR: usize = 512;
 
@@ -132,7 +135,7 @@ fn log_damage_is_refused_or_without_effect_but_for_the_very_last_batch() {
 
 /// The files of a day whose last batch is in the log alone, and what was in it then and before.
 fn with_a_tail() -> (Files, Dump, Dump) {
-    let (files, mut states) = killed(3, 24);
+    let (files, mut states) = killed(4, 24);
     let last = states.pop().expect("one a step");
     let before = states.into_iter().rev().find(|state| *state != last);
     (files, last, before.expect("something was written"))
@@ -451,4 +454,52 @@ fn who_reads_what_is_not_in_memory_waits_for_no_fsync() {
     thread.join().expect("no panic");
     assert_eq!(rows.expect("no waiting").expect("read"), PRODUCTS as usize);
     runtime.block_on(store.close()).expect("closed");
+}
+
+#[tokio::test]
+async fn a_batch_that_the_log_has_no_room_for_is_a_gap_to_whoever_follows_it() {
+    let (dir, copy, other) = (tempdir(), tempdir(), tempdir());
+    let folder = Folder::hold(dir.path()).expect("free");
+    let store = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("a new store");
+    store.close().await.expect("closed");
+    let path = dir.path().join("shop.redb");
+    let media = Media {
+        limits: SMALL,
+        ..Media::new(disk::file(path.clone()), Some(segments::beside(path)))
+    };
+    let store = Store::open_with(media, Durability::Log, CACHE_BYTES, None, true).expect("open");
+    let mut follower = Follower::open(copy.path(), dir.path()).expect("nobody's");
+    let base = |follower: &mut Follower| {
+        let made = store.back_up(&follower.new_base(), |_| ());
+        made.expect("made");
+        follower.take_base(NOW, 9).expect("taken");
+    };
+    follower.ship().expect("shipped");
+    base(&mut follower);
+    store.import(rows(3), NOW).await.expect("written");
+    assert_eq!(follower.ship().expect("shipped"), Shipped::InStep);
+    assert!(!follower.lacks_base());
+    let into = Folder::hold(other.path()).expect("free");
+    let bring = || bring_moment(&into, copy.path(), None, true, NOW, |_| ());
+    bring()
+        .expect("all is there")
+        .0
+        .put_in_place()
+        .expect("put");
+    let held = dump(&store).expect("read");
+    let brought = Store::open_read_only(&into, CACHE_BYTES).expect("opened");
+    assert_eq!(dump(&brought).expect("read"), held);
+    brought.close().await.expect("closed");
+
+    store.import(rows(2_000), NOW).await.expect("written");
+    assert_eq!(follower.ship().expect("shipped"), Shipped::Gap);
+    assert!(follower.lacks_base());
+    let refused = bring().err().expect("something is not there");
+    assert!(matches!(refused, BackupError::NotKept { .. }), "{refused}");
+    base(&mut follower);
+    assert!(!follower.lacks_base());
+    bring().expect("it is now").0.put_in_place().expect("put");
+    let held = dump(&store).expect("read");
+    let brought = Store::open_read_only(&into, CACHE_BYTES).expect("opened");
+    assert_eq!(dump(&brought).expect("read"), held);
 }

@@ -3,6 +3,7 @@
 //! Reads run where they are called, on a snapshot. Writes go to the one writer (`writer`), which
 //! loads facts, asks a rule of `shop`, applies its answer, and answers after the commit.
 
+mod archive;
 mod backup;
 mod barrier;
 mod carts;
@@ -24,6 +25,7 @@ mod redo;
 mod segments;
 mod sessions;
 mod tables;
+mod tail;
 mod users;
 mod verify;
 mod views;
@@ -59,6 +61,7 @@ use std::thread::{self, JoinHandle};
 use arc_swap::ArcSwapOption;
 use tokio::sync::{mpsc, oneshot};
 
+pub use archive::{Follower, Shipped, bring_moment};
 pub use backup::{
     BackupError, Brought, Made, bring, draft_of, name_to_ask_for, place_of_backup, remove_leftovers,
 };
@@ -322,7 +325,7 @@ impl Store {
             migrate::check(&handle)?;
         }
         furnish(&handle)?;
-        handle.recover(&shared.media, durability)?;
+        handle.recover(&shared.media, durability, redo::now())?;
         shared.handle.store(Some(Arc::new(handle)));
 
         let (queue, jobs) = mpsc::channel(writer::QUEUE_MAX);
@@ -485,7 +488,7 @@ impl Shared {
     /// Opens it anew. Open is not enough: on a full disk it opens and takes no write.
     fn open(&self) -> Result<Handle, StoreError> {
         let handle = Handle::open_shop(&self.media, self.cache_bytes)?;
-        handle.recover(&self.media, self.durability)?;
+        handle.recover(&self.media, self.durability, redo::now())?;
         Ok(handle)
     }
 }

@@ -22,6 +22,7 @@ use super::disk::Handle;
 use super::log::LogDamage;
 use super::once::Kept;
 use super::outbox::Noted;
+use super::redo::Mark;
 use crate::shop::carts::Cart;
 use crate::shop::comments::Comment;
 use crate::shop::ids::{CategoryId, CommentId, OrderId, ProductId, UserId};
@@ -403,6 +404,11 @@ pub type RawRows<R> = Vec<(Vec<u8>, Result<R, StoreError>)>;
 
 impl Snapshot {
     pub const TABLES: u8 = 25;
+
+    /// Which moment of which log it is.
+    pub fn mark(&self) -> Result<Option<Mark>, StoreError> {
+        Mark::read(&self.txn)
+    }
 
     /// How many records there are, of all tables.
     pub fn records(&self) -> Result<u64, StoreError> {

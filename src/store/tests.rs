@@ -649,7 +649,7 @@ pub fn restore(
     may_replace: bool,
     tell: impl FnMut(Progress),
 ) -> Result<Option<PathBuf>, BackupError> {
-    bring(folder, from, may_replace, tell)?.put_in_place()
+    bring(folder, from, may_replace, NOW, tell)?.put_in_place()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::disk::Handle;
+use super::redo;
 use super::tables::Transaction;
 use super::{Shared, StoreError};
 use crate::causes::causes;
@@ -206,7 +207,7 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
     }
     // A batch of refusals has nothing to make durable.
     let committed = if wrote {
-        handle.commit(txn, &changes)
+        handle.commit(txn, &changes, redo::now())
     } else {
         txn.abort().map_err(StoreError::not_written)
     };
