@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use redb::{Durability, ReadableTable, TableDefinition};
 
 use super::disk::{self, Handle};
+use super::migrate;
 use super::redo::Mark;
 use super::segments;
 use super::tables::{NAMES, Read, Snapshot};
@@ -238,11 +239,16 @@ pub(super) fn bring_and<'f>(
     if same_file(from, &draft) {
         return Err(BackupError::IsDraft(from.to_owned()));
     }
-    let mut source = fs::File::open(from).map_err(at(from))?;
-    let mut file = disk::private(&draft).map_err(at(&draft))?;
-    io::copy(&mut source, &mut file).map_err(at(&draft))?;
-    file.sync_all().map_err(at(&draft))?;
-    drop(file);
+    if migrate::needs_log(from)? {
+        // As a store is that was killed and then kept beside the one in its place.
+        let store = Store::open_file_read_only(from, CACHE_BYTES)?;
+        copy(&*store.snapshot()?, &draft, &mut tell)?;
+    } else {
+        let mut source = fs::File::open(from).map_err(at(from))?;
+        let mut file = disk::private(&draft).map_err(at(&draft))?;
+        io::copy(&mut source, &mut file).map_err(at(&draft))?;
+        file.sync_all().map_err(at(&draft))?;
+    }
     let handle = Handle::open(&disk::file(draft.clone()), CACHE_BYTES)?;
     put_in(&handle)?;
     // What the shop does from now on came after all it did before, what is not in it included.
@@ -258,22 +264,21 @@ impl Brought<'_> {
     pub fn put_in_place(self) -> Result<Option<PathBuf>, BackupError> {
         let Self { folder, draft } = self;
         let path = folder.path().join(FILE_NAME);
-        let before = if folder.has_store() {
-            let before = free_name(&path);
-            // A second name, so that there is a store at every moment.
+        let before = free_name(&path);
+        // A second name, so that there is a store at every moment. A log without a store may be of
+        // one that its owner moved away.
+        let had_store = folder.has_store();
+        if had_store {
             fs::hard_link(&path, &before).map_err(at(&before))?;
-            segments::link_with(&path, &before).map_err(at(&before))?;
-            disk::sync_folder_of(&path).map_err(at(&path))?;
-            Some(before)
-        } else {
-            None
-        };
+        }
+        segments::link_with(&path, &before).map_err(at(&before))?;
+        disk::sync_folder_of(&path).map_err(at(&path))?;
         fs::rename(&draft, &path).map_err(at(&path))?;
         disk::sync_folder_of(&path).map_err(at(&path))?;
         // To the new one the log means nothing, and whoever opens it makes one of its own.
         let log = segments::beside(path.clone());
         log.remove().map_err(at(&path))?;
-        Ok(before)
+        Ok(had_store.then_some(before))
     }
 }
 
@@ -282,7 +287,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
     matches!((place(a), place(b)), (Ok(a), Ok(b)) if a == b)
 }
 
-/// `shop.redb.before-restore`, or with a number where that is taken.
+/// `shop.redb.before-restore`, or with a number where that is taken, by a log of that name too.
 fn free_name(path: &Path) -> PathBuf {
     let name = |number: u32| {
         let mut name = path.as_os_str().to_owned();
@@ -294,7 +299,7 @@ fn free_name(path: &Path) -> PathBuf {
     };
     let mut names = (1..).map(name);
     names
-        .find(|name| !name.exists())
+        .find(|name| !name.exists() && !segments::are_beside(name))
         .expect("numbers do not end")
 }
 

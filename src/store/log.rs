@@ -31,7 +31,8 @@ use redb::StorageBackend;
 use super::StoreError;
 use crate::shop::time::Timestamp;
 
-const MAGIC: [u8; 8] = *b"emlog\0\0\x02";
+/// What each frame begins with.
+pub const MAGIC: [u8; 8] = *b"emlog\0\0\x02";
 
 /// The bytes before the changes.
 const HEADER_LEN: usize = 56;

@@ -322,6 +322,42 @@ async fn the_log_of_the_store_that_was_there_means_nothing_to_a_backup_put_in_it
     let folder = Folder::hold(other.path()).expect("free");
     let store = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("opened");
     assert_eq!(dump(&store).expect("read"), since);
+    // It can be put back as any backup can, its log in it.
+    let again = tempdir();
+    let folder = Folder::hold(again.path()).expect("free");
+    restore(&folder, Path::new(&before), false, |_| ()).expect("put back");
+    let store = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("opened");
+    assert_eq!(dump(&store).expect("read"), since);
+}
+
+#[tokio::test]
+async fn the_log_of_a_store_that_its_owner_moved_away_is_kept() {
+    let (_, held) = killed_shop().await;
+    for by_restore in [true, false] {
+        let (dir, _) = killed_shop().await;
+        let store = dir.path().join("shop.redb");
+        let (away, backup) = (dir.path().join("old.redb"), tempdir());
+        let backup = backup.path().join("monday.redb");
+        {
+            let looked_at = Store::open_file_read_only(&store, CACHE_BYTES).expect("opened");
+            looked_at.back_up(&backup, |_| ()).expect("made");
+        }
+        let length = |name: &str| fs::metadata(dir.path().join(name)).map(|file| file.len());
+        let log = length("shop.redb.log-a").expect("it was killed");
+        fs::rename(&store, &away).expect("moved");
+        let folder = Folder::hold(dir.path()).expect("free");
+        let kept = if by_restore {
+            restore(&folder, &backup, false, |_| ()).expect("put back");
+            "shop.redb.before-restore.log-a"
+        } else {
+            fs::copy(&backup, &store).expect("copied");
+            "shop.redb.log-a.of-another-store"
+        };
+        let opened = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("opened");
+        assert_eq!(dump(&opened).expect("read").len(), held.len());
+        opened.close().await.expect("closed");
+        assert_eq!(length(kept).expect("kept"), log, "{kept}");
+    }
 }
 
 #[tokio::test]

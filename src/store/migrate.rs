@@ -48,6 +48,12 @@ pub fn check(handle: &Handle) -> Result<(), StoreError> {
     accept(form(handle)?)
 }
 
+/// Whether the newest rows of a store lie in the log beside it.
+pub fn needs_log(path: &Path) -> Result<bool, StoreError> {
+    let glance = Handle::peek(&disk::read_only(path.to_owned()), CACHE_BYTES)?;
+    Ok(form(&glance)? & LOG != 0)
+}
+
 fn accept(form: u64) -> Result<(), StoreError> {
     let of_rows = form & !LOG;
     if of_rows > FORMAT {

@@ -362,9 +362,14 @@ impl Store {
                 return Ok(());
             };
             shared.views.renew();
-            // A broken one has nothing to finish: what was answered is on the disk.
+            // A broken one has nothing to finish: what was answered is on the disk, if not all of it in
+            // the store's own file.
             if !shared.is_writable.load(Ordering::SeqCst) {
-                return Ok(());
+                return if handle.has_log() {
+                    Err(StoreError::unclosed(redo::LogIsNeeded))
+                } else {
+                    Ok(())
+                };
             }
             handle.settle(&shared.media)?;
             // Where a reader still holds it, the last one closes it.

@@ -44,6 +44,11 @@ pub struct Mark {
     pub moment: Timestamp,
 }
 
+/// Why a store that was not closed in order is not whole in its file alone.
+#[derive(Debug, thiserror::Error)]
+#[error("its newest changes are in the log beside it: keep both together")]
+pub struct LogIsNeeded;
+
 /// Under the one key: a mark. No row of the shop's: `doctor` knows nothing of it.
 const LOG: TableDefinition<'static, (), (u64, u64, i64)> = TableDefinition::new("log_mark");
 
@@ -197,6 +202,10 @@ impl Handle {
         committed.map_err(StoreError::not_written)?;
         log.turn();
         Ok(())
+    }
+
+    pub fn has_log(&self) -> bool {
+        self.log().is_some()
     }
 
     /// Makes the file whole without its log, for good.

@@ -2,12 +2,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use redb::StorageBackend;
 
 use super::disk::{self, Plain};
-use super::log::{Segments, Which};
+use super::log::{self, Segments, Which};
 
 /// `shop.redb.log-a` and `shop.redb.log-b`.
 pub struct Files {
@@ -40,6 +41,13 @@ pub fn link_with(store: &Path, second: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether there is a log beside a store of that name.
+pub fn are_beside(store: &Path) -> bool {
+    Which::BOTH
+        .iter()
+        .any(|which| path_of(store, *which).exists())
+}
+
 /// Where a store's segment lies.
 pub fn path_of(store: &Path, which: Which) -> PathBuf {
     let mut path = store.as_os_str().to_owned();
@@ -48,6 +56,15 @@ pub fn path_of(store: &Path, which: Which) -> PathBuf {
         Which::B => ".log-b",
     });
     PathBuf::from(path)
+}
+
+fn holds_frames(path: &Path) -> io::Result<bool> {
+    let Some(file) = disk::unless(io::ErrorKind::NotFound, File::open(path))? else {
+        return Ok(false);
+    };
+    let mut beginning = [0; log::MAGIC.len()];
+    let read = file.read_exact_at(&mut beginning, 0);
+    Ok(read.is_ok() && beginning == log::MAGIC)
 }
 
 impl Segments for Files {
@@ -67,10 +84,14 @@ impl Segments for Files {
     }
 
     fn make(&self, which: Which) -> io::Result<Box<dyn StorageBackend>> {
-        Ok(Box::new(Plain(disk::private(&path_of(
-            &self.store,
-            which,
-        ))?)))
+        let path = path_of(&self.store, which);
+        if holds_frames(&path)? {
+            // Of a store that another one was put in the place of, not by a restore.
+            let mut kept = path.as_os_str().to_owned();
+            kept.push(".of-another-store");
+            fs::rename(&path, kept)?;
+        }
+        Ok(Box::new(Plain(disk::private(&path)?)))
     }
 
     fn sync_folder(&self) -> io::Result<()> {
