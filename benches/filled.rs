@@ -72,7 +72,7 @@ pub async fn fill(folder: &Path, products: u64, orders: u64) {
     let hash = passwords.hash(PASSWORD.to_owned()).await.expect("hashed");
     let customers = orders.div_ceil(ORDERS_OF_A_CUSTOMER);
     let customer = |n: u64| format!("customer{n}");
-    let names = usernames().chain((0..customers).map(customer));
+    let names = usernames(BUYERS).chain((0..customers).map(customer));
     let newcomers: Vec<Newcomer> = names.map(|name| newcomer(&name, &hash)).collect();
     for some in newcomers.chunks(5_000) {
         let filled = store.fill(some.to_vec(), Vec::new(), NOW).await;
@@ -115,8 +115,9 @@ async fn offer(store: &Store, products: u64) {
     }
 }
 
-pub fn usernames() -> impl Iterator<Item = String> {
-    let buyers = (0..BUYERS).map(|n| format!("buyer{n}"));
+/// Of the first buyers, and of all readers.
+pub fn usernames(buyers: usize) -> impl Iterator<Item = String> {
+    let buyers = (0..buyers).map(|n| format!("buyer{n}"));
     buyers.chain((0..READERS).map(|n| format!("reader{n}")))
 }
 

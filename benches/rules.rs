@@ -1,6 +1,7 @@
 //! `cargo bench --bench rules`: what the rules of the shop cost, without store and wire.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use electron_market::shop::carts::{self, Cart, Line};
@@ -77,5 +78,12 @@ fn rules(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(all, rules);
+criterion_group! {
+    name = all;
+    // Short, since each is small: all of them take half a minute.
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1));
+    targets = rules
+}
 criterion_main!(all);

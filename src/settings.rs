@@ -375,23 +375,31 @@ pub struct ImportDjango {
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("again").multiple(true))]
 pub struct Backup {
-    /// The new file to write; with --every, the folder for one after the other
+    /// The new file to write; with --every or --follow, the folder
     #[arg(value_name = "FILE")]
     pub to: PathBuf,
-    /// Go on writing them, this far apart: 30m, 1h, 1d
-    #[arg(long, value_name = "TIME")]
+    /// Go on writing them, this far apart: 30m, 1h, 1d; with --follow, whole copies, 1h apart unless
+    /// it is named
+    #[arg(long, value_name = "TIME", group = "again")]
     pub every: Option<jiff::SignedDuration>,
-    /// How many of them to keep
-    #[arg(long, value_name = "N", default_value_t = 24, requires = "every", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Keep the folder current with every change, to be restored as it was at any moment
+    #[arg(long, group = "again")]
+    pub follow: bool,
+    /// How many of them to keep, with the changes since the oldest
+    #[arg(long, value_name = "N", default_value_t = 24, requires = "again", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep: u32,
 }
 
 #[derive(Debug, Args)]
 pub struct Restore {
-    /// The backup
+    /// The backup, or the folder that `backup --follow` keeps
     #[arg(value_name = "FILE")]
     pub from: PathBuf,
+    /// The moment to restore of such a folder, as 2026-11-25T14:03:00Z: all that was answered before
+    #[arg(long, value_name = "TIME")]
+    pub to_time: Option<jiff::Timestamp>,
     /// Replace the store that is there; it is kept beside the new one
     #[arg(long)]
     pub force: bool,

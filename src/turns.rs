@@ -1,6 +1,8 @@
 //! Turns: a few at work, a bounded number waiting, everybody else told at once to come again.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -12,14 +14,21 @@ pub struct Turns {
     /// Those at work and those who wait.
     places: Arc<Semaphore>,
     running: Arc<Semaphore>,
-    is_heavy: bool,
+    heavy: Option<Heavy>,
 }
+
+/// Threads that stepped back, where heavy work is handed to. They stay: what each new one
+/// would take from the allocator for tens of megabytes at a time is not given back.
+#[derive(Clone, Debug)]
+struct Heavy(mpsc::Sender<Work>);
+
+type Work = Box<dyn FnOnce() + Send>;
 
 /// A place in the queue: its holder may gather what the work needs, then do it.
 #[derive(Debug)]
 pub struct Place {
     running: Arc<Semaphore>,
-    is_heavy: bool,
+    heavy: Option<Heavy>,
     held: OwnedSemaphorePermit,
 }
 
@@ -37,14 +46,14 @@ impl Turns {
         Self {
             places: Arc::new(Semaphore::new(running_max + waiting_max)),
             running: Arc::new(Semaphore::new(running_max)),
-            is_heavy: false,
+            heavy: None,
         }
     }
 
     /// For work of tens of milliseconds: it steps back behind everything else.
     pub fn heavy(running_max: usize, waiting_max: usize) -> Self {
         Self {
-            is_heavy: true,
+            heavy: Some(Heavy::of(running_max)),
             ..Self::new(running_max, waiting_max)
         }
     }
@@ -53,7 +62,7 @@ impl Turns {
         let place = Arc::clone(&self.places).try_acquire_owned();
         Ok(Place {
             running: Arc::clone(&self.running),
-            is_heavy: self.is_heavy,
+            heavy: self.heavy.clone(),
             held: place.map_err(|_| Busy)?,
         })
     }
@@ -73,34 +82,55 @@ impl Place {
             let _both = (turn, place);
             work()
         };
-        if self.is_heavy {
-            return on_its_own(work).await;
+        if let Some(heavy) = self.heavy {
+            return heavy.run(work).await;
         }
         let work = tokio::task::spawn_blocking(work);
         work.await.map_err(|_| Panicked)
     }
 }
 
-/// On a thread of its own: a thread that stepped back can't step forward again.
-async fn on_its_own<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Panicked> {
-    let (finish, finished) = oneshot::channel();
-    let spawned = std::thread::Builder::new()
-        .name("heavy".into())
-        .spawn(move || {
-            step_back(StepBack::Little);
-            let _ = finish.send(work()); // Whoever waited may have hung up.
-        });
-    if let Err(error) = spawned {
-        tracing::error!(%error, "no thread can be started");
+impl Heavy {
+    /// So many threads, which end when nobody can hand them anything any more.
+    fn of(threads: usize) -> Self {
+        let (hand, handed) = mpsc::channel::<Work>();
+        let handed = Arc::new(Mutex::new(handed));
+        for _ in 0..threads {
+            let handed = Arc::clone(&handed);
+            let work = move || {
+                step_back(StepBack::Little);
+                loop {
+                    let next = handed.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(work) = next else { return };
+                    work();
+                }
+            };
+            let thread = std::thread::Builder::new().name("heavy".into());
+            if let Err(error) = thread.spawn(work) {
+                tracing::error!(%error, "no thread can be started");
+            }
+        }
+        Self(hand)
     }
-    finished.await.map_err(|_| Panicked)
+
+    async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Panicked> {
+        let (finish, finished) = oneshot::channel();
+        let work = move || {
+            let done = catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked);
+            let _ = finish.send(done); // Whoever waited may have hung up.
+        };
+        self.0.send(Box::new(work)).map_err(|_| Panicked)?;
+        finished.await.unwrap_or(Err(Panicked))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::collections::HashSet;
+    use std::sync::{Arc, Barrier, mpsc};
 
     use futures_util::FutureExt;
 
@@ -140,13 +170,31 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_error_and_frees_the_turn() {
-        let turns = Turns::new(1, 0);
-        let panicked = turns
-            .place()
-            .expect("a place")
-            .run(|| panic!("as asked"))
-            .await;
-        assert_eq!(panicked, Err::<(), _>(Panicked));
-        assert_eq!(turns.place().expect("a place").run(|| 1).await, Ok(1));
+        for turns in [Turns::new(1, 0), Turns::heavy(1, 0)] {
+            let panicked = turns
+                .place()
+                .expect("a place")
+                .run(|| panic!("as asked"))
+                .await;
+            assert_eq!(panicked, Err::<(), _>(Panicked));
+            assert_eq!(turns.place().expect("a place").run(|| 1).await, Ok(1));
+        }
+    }
+
+    #[tokio::test]
+    async fn heavy_work_keeps_to_its_threads() {
+        let turns = Turns::heavy(2, 8);
+        let mut threads = HashSet::new();
+        for _ in 0..8 {
+            let place = turns.place().expect("a place");
+            let thread = place.run(|| std::thread::current().id()).await;
+            threads.insert(thread.expect("no panic"));
+        }
+        assert!((1..=2).contains(&threads.len()), "{threads:?}");
+        // Two at once, each waiting for the other.
+        let both = Arc::new(Barrier::new(2));
+        let meet = |both: Arc<Barrier>| turns.place().expect("a place").run(move || both.wait());
+        let (first, second) = tokio::join!(meet(Arc::clone(&both)), meet(both));
+        assert!(first.is_ok() && second.is_ok());
     }
 }

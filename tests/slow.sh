@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # The slow tier: the same tests with far more of everything. `tests/slow.sh` runs all of it,
-# `tests/slow.sh kills backups` only these; `mutants`, two hours, and `fuzz`, which needs cargo-fuzz, only when they are named.
+# `tests/slow.sh kills backups` only these; `other_durability`, `mutants`, two hours, and `fuzz`, which needs cargo-fuzz, only when they are named.
 # What each found last is in tests/README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-run() { echo "== $1"; shift; "$@" 2>&1 | grep -E "^test result|violations|believed|kills,|backups|places|index damages|operations|mutants tested|panicked|error" ; }
+run() { echo "== $1"; shift; "$@" 2>&1 | grep -E "^test result|violations|believed|kills,|backups|places|others lost|index damages|operations|mutants tested|panicked|error" ; }
 
+# Whatever asks the store, over the other setting of --durability.
+other_durability() { run "durability store" env ELECTRON_MARKET_DURABILITY=store cargo test; }
 power_cuts() { run "power cuts" env POWER_CUTS="${POWER_CUTS:-100000}" cargo test --lib power_cuts -- --nocapture; }
 damages() { run "damages" env DAMAGES="${DAMAGES:-100000}" cargo test --lib damage_is_refused -- --nocapture; }
+log_damages() { run "log damages" env DAMAGES="${DAMAGES:-100000}" cargo test --lib log_damage -- --nocapture; }
 index_damages() { run "index damages" env INDEX_DAMAGES="${INDEX_DAMAGES:-2000}" cargo test --lib index_damage -- --nocapture; }
 kills() { run "kill -9" env KILLS="${KILLS:-1000}" cargo test --test it kill_nine -- --nocapture; }
 backups() { run "backups" env BACKUPS="${BACKUPS:-200}" cargo test --test it open_shop_is_asked -- --nocapture; }
@@ -48,5 +51,5 @@ fuzz() {
 }
 
 families=("$@")
-[ ${#families[@]} -gt 0 ] || families=(power_cuts damages index_damages kills backups model)
+[ ${#families[@]} -gt 0 ] || families=(power_cuts damages log_damages index_damages kills backups model)
 for family in "${families[@]}"; do "$family"; done

@@ -61,6 +61,12 @@ impl Bench {
                 ));
             }
         }
+        let checkouts = |server| of(Scenario::Checkout, server);
+        if let Some((ours, peer)) = checkouts("ours").zip(checkouts("peer")) {
+            let ratio = ours.ratio(peer, |run| Some(run.per_second()));
+            let what = "checkouts a second, over the peer's";
+            self.aims.push(Aim::at_least(what, 100.0, ratio));
+        }
         let names: Vec<String> = servers.iter().map(|server| server.name.clone()).collect();
         let group = |scenario: Scenario| Group {
             name: scenario.name().to_owned(),

@@ -152,6 +152,7 @@ pub async fn closed(
     connections: usize,
     time: Duration,
 ) -> Measure {
+    let connections = connections.min(target.questions.buyers()); // Nobody shares a cart.
     let start = Arc::new(Barrier::new(connections + 1));
     let mut tasks = JoinSet::new();
     for mut visitor in visitors(target, connections) {
@@ -188,6 +189,7 @@ pub async fn open(
     per_second: f64,
     time: Duration,
 ) -> Measure {
+    let connections = connections.min(target.questions.buyers());
     let start = Arc::new(Barrier::new(connections + 2));
     let due = Arc::new(Due {
         released: Semaphore::new(0),

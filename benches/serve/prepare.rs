@@ -11,10 +11,10 @@ use super::scenario::{Account, Contents};
 /// Distinct products that are asked for: more than the store keeps in memory.
 const PRODUCTS_ASKED_MAX: u64 = 20_000;
 
-/// What there is in a shop that `fill` filled, its accounts signed in.
-pub async fn contents(address: &str, products: u64) -> Result<Contents, String> {
+/// What there is in a shop that `fill` filled, the readers and so many buyers signed in.
+pub async fn contents(address: &str, products: u64, buyers: usize) -> Result<Contents, String> {
     let step = products.div_ceil(PRODUCTS_ASKED_MAX).max(1);
-    let (buyers, readers) = sign_in(address).await?;
+    let (buyers, readers) = sign_in(address, buyers).await?;
     Ok(Contents {
         products: (1..=products)
             .step_by(usize::try_from(step).expect("small"))
@@ -25,13 +25,13 @@ pub async fn contents(address: &str, products: u64) -> Result<Contents, String> 
     })
 }
 
-async fn sign_in(address: &str) -> Result<(Vec<Account>, Vec<Account>), String> {
+async fn sign_in(address: &str, buyers: usize) -> Result<(Vec<Account>, Vec<Account>), String> {
     let mut client = Client::new(address);
     let mut accounts = Vec::new();
-    for username in usernames() {
+    for username in usernames(buyers) {
         accounts.push(log_in(&mut client, &username, PASSWORD).await?);
     }
-    let readers = accounts.split_off(BUYERS);
+    let readers = accounts.split_off(buyers);
     Ok((accounts, readers))
 }
 
@@ -96,7 +96,7 @@ pub async fn fill_peer(
                 .into(),
         );
     }
-    for username in usernames() {
+    for username in usernames(BUYERS) {
         if log_in(&mut client, &username, PASSWORD).await.is_err() {
             let body = json!({
                 "username": username, "first_name": "Ann", "email": format!("{username}@shop.example"),
@@ -109,7 +109,7 @@ pub async fn fill_peer(
             }
         }
     }
-    let (buyers, readers) = sign_in(address).await?;
+    let (buyers, readers) = sign_in(address, BUYERS).await?;
     for reader in &readers {
         let orders = said(
             &mut client,

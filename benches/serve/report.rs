@@ -66,7 +66,9 @@ th:first-child, td:first-child, td:nth-child(2), th:nth-child(2) { text-align: l
 .yes { color: var(--yes); font-weight: 600 } .no { color: var(--no); font-weight: 700 }
 ";
 
+/// Writes it under this name in `target/bench`, and says where.
 pub fn write(
+    name: &str,
     machine: &str,
     aims: &[Aim],
     charts: &[Chart],
@@ -100,14 +102,10 @@ pub fn write(
         section(&mut page, "figures", table);
     }
     page.push_str("</main></html>\n");
-    let folder = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
-            PathBuf::from,
-        )
-        .join("bench");
+    // The folder that cargo builds in has one for what benchmarks leave.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench");
     std::fs::create_dir_all(&folder)?;
-    let path = folder.join("report.html");
+    let path = folder.join(name);
     std::fs::write(&path, page)?;
     Ok(path)
 }

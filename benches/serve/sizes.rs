@@ -15,17 +15,22 @@ const DEPTH: f64 = 0.9;
 impl Bench {
     /// Every scenario in every shop by turns.
     pub fn compare_sizes(&mut self, shops: &[Shop]) {
+        let sizes: Vec<String> = shops
+            .iter()
+            .map(|shop| format!("{} rows", shop.products))
+            .collect();
         let mut heads = vec!["scenario".to_owned()];
-        let size = |shop: &Shop| format!("{} rows", shop.products);
-        heads.extend(shops.iter().map(|shop| format!("CPU us, {}", size(shop))));
-        heads.extend(shops.iter().map(|shop| format!("a second, {}", size(shop))));
-        heads.extend(shops.iter().map(|shop| format!("p99 ms, {}", size(shop))));
+        for what in ["CPU us", "a second", "p99 ms"] {
+            heads.extend(sizes.iter().map(|size| format!("{what}, {size}")));
+        }
         heads.push("CPU, largest over smallest".to_owned());
-        let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
         let title = "Scenarios by size: so many products, and as many orders placed before";
         let mut table = Table::new(title, &heads);
+        heads.splice(.., ["RSS MiB after".to_owned()].into_iter().chain(sizes));
+        let title = "Memory under load, the most of all turns of a scenario, one after the other";
+        let mut memory = Table::new(title, &heads);
+        let mut most = None;
         let mut curves = Vec::new();
-        let mut memory = vec![0; shops.len()];
         let targets: Vec<&Target> = shops.iter().map(|shop| &shop.target).collect();
         for scenario in Scenario::ALL {
             self.say(&format!("{} by size", scenario.name()));
@@ -38,42 +43,53 @@ impl Bench {
             cells.extend(rows.iter().map(|row| figure(row.all().quantile_ms(0.99))));
             cells.push(table::maybe(ratio));
             table.push(cells);
-            let points = shops
-                .iter()
-                .zip(&rows)
-                .filter_map(|(shop, row)| Some((shop.products as f64, row.cpu_us()?)));
+            let points = shops.iter().zip(&rows);
+            let points =
+                points.filter_map(|(shop, row)| Some((shop.products as f64, row.cpu_us()?)));
             curves.push(Curve {
                 name: scenario.name().to_owned(),
                 points: points.collect(),
             });
-            for (row, memory) in rows.iter().zip(&mut memory) {
+            let mut resident = vec![scenario.name().to_owned()];
+            for (row, shop) in rows.iter().zip(shops) {
                 let all = row.all();
                 self.inspect(&row.server, &all);
-                *memory = all.resident.unwrap_or(0).max(*memory);
+                let mib = all.resident.map(table::mib);
+                resident.push(table::maybe(mib));
+                if shop.products == 100_000 {
+                    most = mib.map(|mib| mib.max(most.unwrap_or(0.0)));
+                }
             }
+            memory.push(resident);
             if scenario != Scenario::Search {
                 let largest = shops.last().map_or(0, |shop| shop.products);
-                let what = format!(
-                    "{}: CPU at {largest} products and orders, over the smallest",
-                    scenario.name()
-                );
+                let what = match scenario {
+                    Scenario::Mixed => "mixed day, a fifth of it searches",
+                    other => other.name(),
+                };
+                let what =
+                    format!("{what}: CPU at {largest} products and orders, over the smallest");
                 self.aims.push(Aim::at_most(&what, 1.3, ratio));
             }
         }
         self.show(table);
-        let mut table = Table::new(
-            "Memory under load, the most that was seen after a turn",
-            &["products and orders", "RSS MiB"],
-        );
-        for (shop, memory) in shops.iter().zip(memory) {
-            table.push([shop.products.to_string(), figure(table::mib(memory))]);
-            if shop.products == 100_000 {
-                let what = "RSS with 100,000 products under load, MiB";
-                self.aims
-                    .push(Aim::at_most(what, 150.0, Some(table::mib(memory))));
-            }
+        self.show(memory);
+        let heads = ["products and orders", "store MiB", "ready after ms"];
+        let mut table = Table::new("Starting again a shop whose index is built", &heads);
+        for shop in shops {
+            let (rows, ms) = (shop.products.to_string(), shop.ready.as_secs_f64() * 1e3);
+            table.push([rows, figure(table::mib(shop.bytes)), figure(ms)]);
         }
         self.show(table);
+        if let Some(shop) = shops.last() {
+            let per_gib = shop.ready.as_secs_f64() / (table::mib(shop.bytes) / 1024.0);
+            let what = "ready, s for each GiB of the largest shop's store";
+            self.aims.push(Aim::at_most(what, 1.5, Some(per_gib)));
+        }
+        if most.is_some() {
+            let what = "RSS with 100,000 products under load, MiB";
+            self.aims.push(Aim::at_most(what, 150.0, most));
+        }
         let says = "CPU of the server for each that is done, as the shop grows. A flat line is what it aims at, for every scenario but search.";
         let axes = ("products and orders", "CPU us each");
         self.charts.push(Chart::curves(

@@ -48,10 +48,10 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn new(title: &str, heads: &[&str]) -> Self {
+    pub fn new(title: &str, heads: &[impl AsRef<str>]) -> Self {
         Self {
             title: title.to_owned(),
-            rows: vec![heads.iter().map(|head| (*head).to_owned()).collect()],
+            rows: vec![heads.iter().map(|head| head.as_ref().to_owned()).collect()],
         }
     }
 

@@ -37,10 +37,9 @@ pub enum Shop {
 }
 
 impl Shop {
-    /// Our store, as it is served: this is the line where a setting of its durability belongs.
-    pub fn ours(folder: &Path) -> Self {
+    pub fn ours(folder: &Path, durability: Durability) -> Self {
         let held = Folder::hold(folder).expect("held");
-        let store = Store::open(&held, CACHE_BYTES, 0, Durability::Log).expect("opened");
+        let store = Store::open(&held, CACHE_BYTES, 0, durability).expect("opened");
         Self::Ours { store, _held: held }
     }
 

@@ -1,5 +1,5 @@
-//! `cargo bench --bench store`: checkouts kept by our store, by redb alone and by `SQLite`, in groups
-//! of any size and in shops of any size, by turns in one run. `-- --largest 1000000` goes on to a
+//! `cargo bench --bench store`: checkouts kept by our store, with its log and without, by redb alone
+//! and by `SQLite`, in groups of any size and in shops of any size, by turns in one run. `-- --largest 1000000` goes on to a
 //! shop of a million.
 #![expect(clippy::print_stdout, reason = "the tables are what it is for")]
 #![expect(clippy::print_stderr, reason = "how far it is")]
@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use electron_market::store::Durability as Durable;
 use hdrhistogram::Histogram;
 use redb::Durability;
 use tokio::runtime::Runtime;
@@ -49,11 +50,21 @@ struct Options {
     bench: bool,
 }
 
-const ENGINES: [Kind; 4] = [Kind::Ours, Kind::Redb, Kind::RedbInMemory, Kind::Sqlite];
+const ENGINES: [Kind; 5] = [
+    Kind::Ours,
+    Kind::OursWithoutLog,
+    Kind::Redb,
+    Kind::RedbInMemory,
+    Kind::Sqlite,
+];
+
+/// Whose latencies are told.
+const TIMED: [Kind; 3] = [Kind::Ours, Kind::OursWithoutLog, Kind::Sqlite];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Ours,
+    OursWithoutLog,
     Redb,
     /// Its commits wait for no fsync: what its work costs without the disk.
     RedbInMemory,
@@ -64,16 +75,17 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Ours => "ours",
+            Self::OursWithoutLog => "ours, no log",
             Self::Redb => "redb alone",
             Self::RedbInMemory => "redb alone, no fsync",
             Self::Sqlite => "SQLite",
         }
     }
 
-    /// What it is filled as; redb's two have the same file.
+    /// What it is filled as; ours have the same file, and redb's two.
     fn filled_as(self) -> &'static str {
         match self {
-            Self::Ours => "ours",
+            Self::Ours | Self::OursWithoutLog => "ours",
             Self::Redb | Self::RedbInMemory => "redb",
             Self::Sqlite => "sqlite",
         }
@@ -82,7 +94,7 @@ impl Kind {
     fn fill(self, to: &Path, size: u64, runtime: &Runtime) {
         fs::create_dir_all(to).expect("a folder");
         match self {
-            Self::Ours => runtime.block_on(filled::fill(to, size, size)),
+            Self::Ours | Self::OursWithoutLog => runtime.block_on(filled::fill(to, size, size)),
             Self::Redb | Self::RedbInMemory => Redb::fill(&to.join("rows"), size),
             Self::Sqlite => Sqlite::fill(&to.join("rows"), size),
         }
@@ -91,7 +103,8 @@ impl Kind {
     fn open(self, folder: &Path) -> Shop {
         let file = folder.join("rows");
         match self {
-            Self::Ours => Shop::ours(folder),
+            Self::Ours => Shop::ours(folder, Durable::Log),
+            Self::OursWithoutLog => Shop::ours(folder, Durable::Store),
             Self::Redb => Shop::Grouped(Grouped::over(move || {
                 Redb::open(&file, Durability::Immediate)
             })),
@@ -102,6 +115,9 @@ impl Kind {
         }
     }
 }
+
+/// Of each engine, by repetition.
+type Runs = [Vec<Run>; ENGINES.len()];
 
 /// One stretch of checkouts.
 struct Run {
@@ -171,7 +187,7 @@ fn measure(options: &Options, runtime: &Runtime, folder: &Path, size: u64) {
         }
     }
     // By clients, by engine, by repetition.
-    let mut runs: Vec<[Vec<Run>; 4]> = options.clients.iter().map(|_| Default::default()).collect();
+    let mut runs: Vec<Runs> = options.clients.iter().map(|_| Default::default()).collect();
     let time = Duration::from_secs_f64(options.seconds);
     for _ in 0..options.repetitions {
         let shops = ENGINES.map(|kind| {
@@ -248,38 +264,33 @@ fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 3).expect("sound bounds")
 }
 
-fn table(options: &Options, size: u64, runs: &[[Vec<Run>; 4]]) {
+fn table(options: &Options, size: u64, runs: &[Runs]) {
     println!(
         "Checkouts (cart add, then order, each answered when durable) with {size} products and orders before\n"
     );
     let names = ENGINES.map(Kind::name);
-    let over = |kind: Kind| format!("over {}", kind.name());
+    let [_, others @ ..] = names;
+    let over = others.map(|name| format!("over {name}"));
     println!(
-        "| clients | {} a second | {} | {} | {} | p50 / p99 ms: {} | {} | {} | ours {} | {} | {} |",
-        names[0],
-        names[1],
-        names[2],
-        names[3],
-        names[0],
-        names[1],
-        names[3],
-        over(Kind::Redb),
-        over(Kind::RedbInMemory),
-        over(Kind::Sqlite),
+        "| clients | a second: {} | p50 / p99 / most ms: {} | ours {} |",
+        names.join(" | "),
+        TIMED.map(Kind::name).join(" | "),
+        over.join(" | "),
     );
-    println!("|--:|{}", "--:|".repeat(10));
+    println!("|--:|{}", "--:|".repeat(2 * names.len() - 1 + TIMED.len()));
     for (clients, runs) in options.clients.iter().zip(runs) {
         let rate = |engine: usize| {
             let rates = runs[engine].iter().map(|run| run.per_second);
             median(rates.collect())
         };
-        let ms = |engine: usize| {
+        let ms = |kind: Kind| {
+            let engine = ENGINES.iter().position(|engine| *engine == kind);
             let mut all = histogram();
-            for run in &runs[engine] {
+            for run in engine.iter().flat_map(|engine| &runs[*engine]) {
                 all.add(&run.latencies).expect("the same bounds");
             }
             let at = |quantile| all.value_at_quantile(quantile) as f64 / 1e3;
-            format!("{:.2} / {:.1}", at(0.5), at(0.99))
+            format!("{:.2} / {:.1} / {:.0}", at(0.5), at(0.99), at(1.0))
         };
         // Of runs that were made one after the other.
         let ratio = |engine: usize| {
@@ -290,19 +301,11 @@ fn table(options: &Options, size: u64, runs: &[[Vec<Run>; 4]]) {
                     .collect(),
             )
         };
-        println!(
-            "| {clients} | {:.0} | {:.0} | {:.0} | {:.0} | {} | {} | {} | {:.2} | {:.2} | {:.2} |",
-            rate(0),
-            rate(1),
-            rate(2),
-            rate(3),
-            ms(0),
-            ms(1),
-            ms(3),
-            ratio(1),
-            ratio(2),
-            ratio(3),
-        );
+        let cells = (0..ENGINES.len()).map(|engine| format!("{:.0}", rate(engine)));
+        let cells = cells.chain(TIMED.map(ms));
+        let ratios = (1..ENGINES.len()).map(|engine| format!("{:.2}", ratio(engine)));
+        let cells: Vec<String> = cells.chain(ratios).collect();
+        println!("| {clients} | {} |", cells.join(" | "));
     }
     println!();
 }

@@ -75,6 +75,9 @@ impl Refuse for NoBackup {
             error @ (BackupError::Store(_)
             | BackupError::File { .. }
             | BackupError::IsDraft(_)
+            | BackupError::Followed(_)
+            | BackupError::Anothers(_)
+            | BackupError::NotKept { .. }
             | BackupError::Unsound { .. }) => {
                 tracing::error!(causes = crate::causes::causes(&error), "a backup failed");
                 Problem::new(&BACKUP_FAILED)

@@ -49,7 +49,9 @@ pub async fn on_product(
     (At(product), Query(PageFields(ask))): (At<ProductId>, Query<PageFields>),
 ) -> Answer<Listing<CommentView>, Never> {
     let store = ctx.store.clone();
-    let page = ctx.in_turn(move || store.comments_on(product, ask)).await?;
+    let page = ctx
+        .page(ask.limit, move || store.comments_on(product, ask))
+        .await?;
     Ok(Listing(page.map(CommentView::from)))
 }
 
@@ -123,7 +125,7 @@ pub async fn own(
     Query(PageFields(ask)): Query<PageFields>,
 ) -> Answer<Listing<CommentView>, Never> {
     let (store, user, is_admin) = (ctx.store.clone(), ctx.caller.id, ctx.caller.is_admin);
-    let page = ctx.in_turn(move || {
+    let page = ctx.page(ask.limit, move || {
         if is_admin {
             store.all_comments(ask)
         } else {

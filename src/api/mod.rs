@@ -19,6 +19,7 @@ mod openapi;
 mod orders;
 mod photos;
 mod products;
+mod ready;
 mod route;
 mod search;
 mod users;
@@ -47,6 +48,7 @@ use fault::{
     BAD_AUTHORIZATION_HEADER, INTERNAL, METHOD_NOT_ALLOWED, NOT_ACCEPTABLE, NOT_FOUND, Problem,
     TOKEN_NOT_VALID, USER_INACTIVE, USER_NOT_FOUND,
 };
+use ready::{Question, Ready};
 use route::{Access, Caller, HEAVY_COST, Route, Visit, get, route};
 
 /// What endpoints work with.
@@ -96,19 +98,19 @@ fn routes() -> Vec<Route> {
 
         route(post.clone(), "/backups/", "Write a backup of the shop on its disk", backups::create).costing(HEAVY_COST),
 
-        get("/products/products/", "All products", products::list),
-        get("/products/detail/{id}/", "A product", products::detail),
+        get("/products/products/", "All products", products::list).shared(),
+        get("/products/detail/{id}/", "A product", products::detail).shared(),
         get("/products/search/", "Search the products", search::search),
         get("/products/suggest/", "Complete a search as it is typed", search::suggest),
         route(post.clone(), "/products/create-product/", "Offer a product", products::create),
         route(patch.clone(), "/products/delete-update/{id}/", "Change a product", products::edit),
         route(delete.clone(), "/products/delete-update/{id}/", "Take a product out of the shop", products::withdraw),
-        get("/products/categories/", "All categories", products::list_categories),
+        get("/products/categories/", "All categories", products::list_categories).shared(),
         route(post.clone(), "/products/create-category/", "Make a category", products::create_category),
         route(patch.clone(), "/products/categories/{id}/", "Rename a category", products::rename_category),
         route(delete.clone(), "/products/categories/{id}/", "Remove an empty category", products::delete_category),
 
-        get("/products/cr-comment/{id}/", "What is said about a product", comments::on_product),
+        get("/products/cr-comment/{id}/", "What is said about a product", comments::on_product).shared(),
         route(post.clone(), "/products/cr-comment/{id}/", "Comment on a product", comments::create),
         route(put, "/products/ud-comment/{id}/", "Replace a comment of yours", comments::replace),
         route(patch.clone(), "/products/ud-comment/{id}/", "Change a comment of yours", comments::edit),
@@ -134,6 +136,7 @@ fn routes() -> Vec<Route> {
 pub struct Api {
     parts: Arc<Parts>,
     router: Router<Route>,
+    ready: Ready,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
@@ -143,6 +146,7 @@ impl Api {
         Self {
             parts: Arc::new(parts),
             router: Router::new(rows.map(|row| (row.method.clone(), row.path, row))),
+            ready: Ready::default(),
             clock: Box::new(clock),
         }
     }
@@ -192,6 +196,14 @@ impl Api {
                 format!("This path answers with {offers}, which the Accept header rules out.");
             return Err(Problem::new(&NOT_ACCEPTABLE).saying(sentence));
         }
+        let shown = request.headers.get_all(header::IF_NONE_MATCH).iter();
+        let shown: Vec<HeaderValue> = shown.cloned().collect();
+        let question = row
+            .is_shared
+            .then(|| Question::of(self.parts.store.state(), &request));
+        if let Some(reply) = question.as_ref().and_then(|asked| self.ready.get(asked)) {
+            return Ok(reply.unless_shown(&shown));
+        }
         let key = once::key(row.access, &request, caller.account())?;
         let once = key.zip(caller.account().cloned());
         let visit = Visit {
@@ -202,10 +214,14 @@ impl Api {
             caller,
             now,
         };
-        match once {
-            Some((key, account)) => once::call(row, visit, &account, key).await,
-            None => (row.call)(visit).await,
+        let reply = match once {
+            Some((key, account)) => once::call(row, visit, &account, key).await?,
+            None => (row.call)(visit).await?,
+        };
+        if let Some(question) = question {
+            self.ready.keep(question, &reply);
         }
+        Ok(reply.unless_shown(&shown))
     }
 
     /// Whose token the request shows; a bad one is an error wherever it is shown.

@@ -86,7 +86,7 @@ pub async fn list(
     Query(PageFields(ask)): Query<PageFields>,
 ) -> Answer<Listing<OrderView>, Never> {
     let (store, user, is_admin) = (ctx.store.clone(), ctx.caller.id, ctx.caller.is_admin);
-    let page = ctx.in_turn(move || {
+    let page = ctx.page(ask.limit, move || {
         if is_admin {
             store.all_orders(ask)
         } else {

@@ -54,7 +54,7 @@ pub async fn list(
     Query(PageFields(ask)): Query<PageFields>,
 ) -> Answer<Listing<ProductView>, Never> {
     let store = ctx.store.clone();
-    let page = ctx.in_turn(move || store.products(ask)).await?;
+    let page = ctx.page(ask.limit, move || store.products(ask)).await?;
     Ok(Listing(page.map(ProductView::from)))
 }
 
@@ -227,7 +227,7 @@ pub async fn list_categories(
     Query(PageFields(ask)): Query<PageFields>,
 ) -> Answer<Listing<CategoryView>, Never> {
     let store = ctx.store.clone();
-    let page = ctx.in_turn(move || store.categories(ask)).await?;
+    let page = ctx.page(ask.limit, move || store.categories(ask)).await?;
     Ok(Listing(page.map(CategoryView::from)))
 }
 

@@ -157,17 +157,26 @@ impl<C> Deref for Ctx<C> {
 }
 
 impl<C> Ctx<C> {
-    /// Runs work that takes longer than a moment (about 100 us) off the runtime's threads, when
-    /// its turn has come.
-    pub async fn in_turn<T: Send + 'static>(
+    /// Reads a page of so many rows at most: a short one at once, a longer one off the runtime's
+    /// threads, when its turn has come.
+    pub async fn page<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+        rows: usize,
+        read: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Problem> {
-        Ok(in_turn(&self.parts.lists, work).await??)
+        if rows <= SHORT_PAGE_ROWS {
+            return Ok(read()?);
+        }
+        Ok(in_turn(&self.parts.lists, read).await??)
     }
 }
 
-/// The same, in another queue.
+/// A page that is read in about the time that handing it to another thread and back would take,
+/// some 50 us.
+const SHORT_PAGE_ROWS: usize = 64;
+
+/// Runs work that takes longer than a moment (about 100 us) off the runtime's threads, when its
+/// turn has come.
 pub async fn in_turn<T, E>(
     turns: &Turns,
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
@@ -211,6 +220,8 @@ pub struct Route {
     pub body_max_bytes: usize,
     /// What it counts for where somebody may ask only so often; `None` where that does not matter.
     pub cost: Option<NonZeroU32>,
+    /// Whether all who ask hear the same, made of what the store has and of nothing else.
+    pub is_shared: bool,
     pub call: Box<dyn Fn(Visit) -> Outcome + Send + Sync>,
     describe: fn(&mut SchemaGenerator) -> Operation,
 }
@@ -247,6 +258,14 @@ impl Route {
     pub fn costing(self, cost: NonZeroU32) -> Self {
         let cost = Some(cost);
         Self { cost, ..self }
+    }
+
+    /// For what everybody hears the same of, as long as nothing is written.
+    pub fn shared(self) -> Self {
+        Self {
+            is_shared: true,
+            ..self
+        }
     }
 
     /// For what is asked by machines that must hear an answer, and costs next to nothing.
@@ -292,6 +311,7 @@ where
     Route {
         method,
         cost: Some(cost),
+        is_shared: false,
         path,
         summary,
         access: C::ACCESS,
@@ -314,11 +334,7 @@ where
                 let input = I::take(&ctx, &mut asked).await?;
                 let output = endpoint(ctx, input).await.map_err(Fault::problem)?;
                 let reply = output.reply(&asked.request);
-                Ok(if is_read {
-                    reply.tagged(&asked.request)
-                } else {
-                    reply
-                })
+                Ok(if is_read { reply.tagged() } else { reply })
             })
         }),
         describe: describe::<C, I, O, R>,

@@ -62,7 +62,7 @@ pub async fn list(
     Query(PageFields(ask)): Query<PageFields>,
 ) -> Answer<Listing<AccountView>, super::fault::Never> {
     let store = ctx.store.clone();
-    let page = ctx.in_turn(move || store.accounts(ask)).await?;
+    let page = ctx.page(ask.limit, move || store.accounts(ask)).await?;
     Ok(Listing(page.map(AccountView::from)))
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use jiff::{SignedDuration, civil};
@@ -14,7 +14,8 @@ use super::{Bar, Ended, Signals};
 use crate::app::{App, AppError, now, operator_token};
 use crate::keys::{self, Fate};
 use crate::settings::{Backup, CommandLine, Restore};
-use crate::store::{self, Folder, FolderError, Made, Progress};
+use crate::shop::time::Timestamp;
+use crate::store::{self, BackupError, Folder, FolderError, Follower, Made, Progress, Shipped};
 
 /// How long an open shop may take to write a backup: a gigabyte takes seconds.
 const PATIENCE: Duration = Duration::from_hours(1);
@@ -24,7 +25,20 @@ const PATIENCE: Duration = Duration::from_hours(1);
 const TURNED_AWAY_MAX: u32 = 10;
 const TURNED_AWAY_LONGEST: Duration = Duration::from_secs(20);
 
+/// How often the log is looked at: a segment is written over a second after it was left, at the
+/// earliest.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How often a copy that is kept current begins anew, so that bringing it to a moment stays short.
+const BASE_EVERY: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long to wait after a base that could not be made.
+const BASE_PAUSE: Duration = Duration::from_secs(5);
+
 pub async fn backup(line: &CommandLine, asked: &Backup) -> anyhow::Result<Ended> {
+    if asked.follow {
+        return follow(line, asked).await;
+    }
     let Some(every) = asked.every else {
         tell(&asked.to, make(line, &asked.to)?);
         return Ok(Ended::Well);
@@ -49,6 +63,58 @@ pub async fn backup(line: &CommandLine, asked: &Backup) -> anyhow::Result<Ended>
         tokio::select! {
             () = tokio::time::sleep(every.unsigned_abs()) => {}
             () = signals.next() => return Ok(Ended::Well),
+        }
+    }
+}
+
+/// Keeps a folder current until it is told to stop; what was answered by then is in it.
+async fn follow(line: &CommandLine, asked: &Backup) -> anyhow::Result<Ended> {
+    let every = asked.every.unwrap_or(BASE_EVERY);
+    if every < SignedDuration::from_secs(1) {
+        bail!("--every takes a second or more, such as 1h");
+    }
+    let mut follower = Follower::open(&asked.to, &line.data_dir)?;
+    let mut signals = Signals::listen()?;
+    let mut is_over = false;
+    let mut making = None;
+    let mut next_try = Instant::now();
+    let mut next_base = Instant::now() + every.unsigned_abs();
+    loop {
+        match tokio::task::block_in_place(|| follower.ship()) {
+            Ok(Shipped::InStep) => {}
+            Ok(Shipped::Gap) => {
+                note("another log began, or batches were missed: a new copy is made");
+            }
+            Err(error) => warn(&error.into()),
+        }
+        let now_is = Instant::now();
+        let is_due = follower.lacks_base() || now_is >= next_base;
+        if making.is_none() && is_due && !is_over && now_is >= next_try {
+            let (data_dir, cache_bytes) = (line.data_dir.clone(), line.cache_bytes());
+            let to = follower.new_base();
+            let work = move || make_at(&data_dir, cache_bytes, &to);
+            making = Some(tokio::task::spawn_blocking(work));
+        }
+        // One under way is finished first.
+        if let Some(made) = making.take_if(|made| is_over || made.is_finished()) {
+            match made.await.map_err(Into::into).flatten() {
+                Ok(made) => {
+                    let base = follower.take_base(now(), asked.keep as usize)?;
+                    tell(&base, made);
+                    next_base = Instant::now() + every.unsigned_abs();
+                }
+                Err(error) => {
+                    warn(&error);
+                    next_try = Instant::now() + BASE_PAUSE;
+                }
+            }
+        }
+        if is_over {
+            return Ok(Ended::Well);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = signals.next() => is_over = true,
         }
     }
 }
@@ -89,12 +155,16 @@ fn forget_old(folder: &Path, keep: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// At the folder if nobody holds it, else by whoever does.
 fn make(line: &CommandLine, to: &Path) -> anyhow::Result<Made> {
+    make_at(&line.data_dir, line.cache_bytes(), to)
+}
+
+/// At the folder if nobody holds it, else by whoever does.
+fn make_at(data_dir: &Path, cache_bytes: usize, to: &Path) -> anyhow::Result<Made> {
     if to.exists() {
         bail!("{} is there already; name another file", to.display());
     }
-    match App::open_read_only(&line.data_dir, line.cache_bytes()) {
+    match App::open_read_only(data_dir, cache_bytes) {
         Ok(app) => {
             let bar = Bar::of("records");
             Ok(app
@@ -102,7 +172,7 @@ fn make(line: &CommandLine, to: &Path) -> anyhow::Result<Made> {
                 .back_up(to, |Progress { rows, of }| bar.set(rows, of))?)
         }
         Err(AppError::Folder(FolderError::Held { holder, .. })) => {
-            ask_open_shop(&line.data_dir, &holder, to)
+            ask_open_shop(data_dir, &holder, to)
         }
         Err(error) => Err(error.into()),
     }
@@ -116,7 +186,6 @@ fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Mad
         .ok_or_else(|| {
             anyhow!("the shop is held by {holder}, which can't be asked for a backup")
         })?;
-    let token = operator_token(data_dir)?;
     let _waiting = Bar::waiting(format!("the shop at {url} writes a backup"));
     let name = store::name_to_ask_for()?;
     let agent = ureq::Agent::config_builder()
@@ -130,6 +199,7 @@ fn ask_open_shop(data_dir: &Path, holder: &str, to: &Path) -> anyhow::Result<Mad
         .build()
         .new_agent();
     let ask = || {
+        let token = operator_token(data_dir)?; // Good for a minute.
         let ask = agent.post(format!("{url}/backups/"));
         let ask = ask.header("Authorization", format!("Bearer {token}"));
         let ask = ask.header("Content-Type", "application/json");
@@ -199,26 +269,60 @@ pub fn restore(line: &CommandLine, asked: &Restore) -> anyhow::Result<Ended> {
     let folder = Folder::hold(&line.data_dir).map_err(AppError::from)?;
     let bar = Bar::of("records");
     let tell = |Progress { rows, of }| bar.set(rows, of);
-    let brought =
-        store::bring(&folder, &asked.from, asked.force, tell).map_err(|error| match error {
-            store::BackupError::Exists(path) => {
-                anyhow!(
-                    "{} is there; --force puts the backup in its place",
-                    path.display()
-                )
-            }
-            error @ store::BackupError::Unsound { .. } => {
-                anyhow::Error::from(error).context("the shop is as it was; try an older backup")
-            }
-            error => error.into(),
-        })?;
+    let (from, force) = (&asked.from, asked.force);
+    let brought = if from.is_dir() {
+        let moment = asked.to_time.map(|time| Timestamp(time.as_microsecond()));
+        let brought = store::bring_moment(&folder, from, moment, force, now(), tell);
+        brought.map(|(brought, moment)| (brought, Some(moment)))
+    } else if asked.to_time.is_some() {
+        bail!(
+            "--to-time takes the folder that `backup --follow` keeps, and {} is a file",
+            from.display()
+        );
+    } else {
+        store::bring(&folder, from, force, now(), tell).map(|brought| (brought, None))
+    };
+    let (brought, moment) = brought.map_err(explain)?;
     drop(bar);
     // Ids of accounts that were opened after the backup are given out again, and tokens name ids:
     // at no moment may there be the store of then and the key of now.
     keys::rotate(&folder, Fate::EndNow, now())?;
     let before = brought.put_in_place()?;
-    say(&asked.from, before.as_deref());
+    say(&asked.from, moment, before.as_deref());
     Ok(Ended::Well)
+}
+
+/// Why nothing was put back, and what can be done.
+fn explain(error: BackupError) -> anyhow::Error {
+    match error {
+        BackupError::Exists(path) => {
+            anyhow!(
+                "{} is there; --force puts the backup in its place",
+                path.display()
+            )
+        }
+        BackupError::NotKept { ref kept, .. } => {
+            let range = |(first, last): &(_, _)| format!("from {} to {}", utc(*first), utc(*last));
+            let ranges: Vec<_> = kept.iter().map(range).collect();
+            let can = match ranges[..] {
+                [] => "the shop is as it was; nothing in it can be restored".to_owned(),
+                _ => format!(
+                    "the shop is as it was; --to-time takes a moment {}",
+                    ranges.join(", or ")
+                ),
+            };
+            anyhow::Error::from(error).context(can)
+        }
+        error @ BackupError::Unsound { .. } => {
+            anyhow::Error::from(error).context("the shop is as it was; try an older backup")
+        }
+        error => error.into(),
+    }
+}
+
+fn utc(moment: Timestamp) -> String {
+    let time = jiff::Timestamp::from_microsecond(moment.0);
+    time.map_or_else(|_| format!("{} us", moment.0), |time| time.to_string())
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
@@ -230,7 +334,10 @@ fn tell(to: &Path, Made { bytes, records }: Made) {
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
-fn say(from: &Path, before: Option<&Path>) {
+fn say(from: &Path, moment: Option<Timestamp>, before: Option<&Path>) {
+    if let Some(moment) = moment {
+        println!("The last change in it was made at {}.", utc(moment));
+    }
     println!(
         "The shop is as it was in {}. No token made before is good: everybody signs in anew.",
         from.display()
@@ -238,6 +345,11 @@ fn say(from: &Path, before: Option<&Path>) {
     if let Some(before) = before {
         println!("What was there is kept as {}.", before.display());
     }
+}
+
+#[expect(clippy::print_stderr, reason = "what whoever runs it should know")]
+fn note(what: &str) {
+    eprintln!("{what}");
 }
 
 #[expect(clippy::print_stderr, reason = "one backup of many that failed")]

@@ -9,8 +9,6 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
-use super::Request;
-
 #[derive(Clone, Debug)]
 pub struct Reply {
     pub status: StatusCode,
@@ -37,26 +35,29 @@ impl Reply {
         reply.with(header::CONTENT_TYPE, HeaderValue::from_static(content_type))
     }
 
-    /// Tags what was found by its content; of what the client has, by its `If-None-Match`, only
-    /// the head is left.
+    /// Tags what was found by its content.
     #[must_use]
-    pub fn tagged(self, request: &Request) -> Self {
+    pub fn tagged(self) -> Self {
         if self.status != StatusCode::OK {
             return self;
         }
-        let tag = tag(&self.body);
-        let shown = request.headers.get_all(header::IF_NONE_MATCH).iter();
-        let has_it = shown
-            .flat_map(tags)
-            .any(|shown| shown == tag || shown == b"*");
-        let tag = HeaderValue::from_bytes(&tag).expect("hex digits are header text");
-        let mut reply = self.with(header::ETAG, tag);
-        if has_it {
-            reply.status = StatusCode::NOT_MODIFIED;
-            reply.body = Bytes::new();
-            reply.headers.remove(header::CONTENT_TYPE);
+        let tag = HeaderValue::from_bytes(&tag(&self.body)).expect("hex digits are header text");
+        self.with(header::ETAG, tag)
+    }
+
+    /// Of what the client has, by the tags of its `If-None-Match`, only the head is left.
+    #[must_use]
+    pub fn unless_shown(mut self, shown: &[HeaderValue]) -> Self {
+        let Some(tag) = self.headers.get(header::ETAG) else {
+            return self;
+        };
+        let mut shown = shown.iter().flat_map(tags);
+        if shown.any(|shown| shown == tag.as_bytes() || shown == b"*") {
+            self.status = StatusCode::NOT_MODIFIED;
+            self.body = Bytes::new();
+            self.headers.remove(header::CONTENT_TYPE);
         }
-        reply
+        self
     }
 
     /// Says that the reply depends on what the request accepts.

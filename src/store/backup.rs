@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use redb::{Durability, ReadableTable, TableDefinition};
 
 use super::disk::{self, Handle};
+use super::redo::Mark;
 use super::segments;
 use super::tables::{NAMES, Read, Snapshot};
 use super::{DRAFT_NAME, FILE_NAME, Findings, Floor, Folder, Progress, Store, StoreError};
 use crate::priority::{Pace, StepBack, step_back};
+use crate::shop::time::Timestamp;
 
 /// Memory for the pages of a backup while it is written or read.
 const CACHE_BYTES: usize = 16 << 20;
@@ -48,6 +50,16 @@ pub enum BackupError {
     },
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{path} is kept by another process already", path = .0.display())]
+    Followed(PathBuf),
+    #[error("{path} has the copy of another shop; name another folder", path = .0.display())]
+    Anothers(PathBuf),
+    #[error("{path} can't be brought to that moment", path = path.display())]
+    NotKept {
+        path: PathBuf,
+        /// Between which moments, both included, it can.
+        kept: Vec<(Timestamp, Timestamp)>,
+    },
     #[error("{path} is no sound backup: {finding}", path = path.display())]
     Unsound { path: PathBuf, finding: String },
 }
@@ -85,7 +97,7 @@ impl Store {
             pace.rest();
         };
         let copied = in_background(|| {
-            let records = copy(&self.snapshot()?, &draft, &mut tell)?;
+            let records = copy(&*self.snapshot()?, &draft, &mut tell)?;
             sound(&draft, &mut tell)?;
             Ok(records)
         });
@@ -149,7 +161,7 @@ fn in_background<T: Send>(
     })
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let path = path.to_owned();
     move |cause| BackupError::File { path, cause }
 }
@@ -202,6 +214,19 @@ pub fn bring<'f>(
     folder: &'f Folder,
     from: &Path,
     may_replace: bool,
+    now: Timestamp,
+    tell: impl FnMut(Progress),
+) -> Result<Brought<'f>, BackupError> {
+    bring_and(folder, from, may_replace, now, |_| Ok(()), tell)
+}
+
+/// The same of a backup that something is put into before it is verified where it was copied to.
+pub(super) fn bring_and<'f>(
+    folder: &'f Folder,
+    from: &Path,
+    may_replace: bool,
+    now: Timestamp,
+    put_in: impl FnOnce(&Handle) -> Result<(), BackupError>,
     mut tell: impl FnMut(Progress),
 ) -> Result<Brought<'f>, BackupError> {
     let path = folder.path().join(FILE_NAME);
@@ -217,6 +242,12 @@ pub fn bring<'f>(
     let mut file = disk::private(&draft).map_err(at(&draft))?;
     io::copy(&mut source, &mut file).map_err(at(&draft))?;
     file.sync_all().map_err(at(&draft))?;
+    drop(file);
+    let handle = Handle::open(&disk::file(draft.clone()), CACHE_BYTES)?;
+    put_in(&handle)?;
+    // What the shop does from now on came after all it did before, what is not in it included.
+    handle.finish_copy(Some(Mark::without_log(now)))?;
+    handle.close()?;
     sound(&draft, &mut tell)?; // What was copied, not only what it was copied from.
     Ok(Brought { folder, draft })
 }
@@ -300,7 +331,7 @@ fn copy(view: &Snapshot, to: &Path, tell: &mut impl FnMut(Progress)) -> Result<u
             tell(Progress { rows, of });
         }
     }
-    handle.finish_copy()?;
+    handle.finish_copy(view.mark()?)?;
     handle.close()?;
     Ok(rows)
 }

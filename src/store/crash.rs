@@ -401,7 +401,7 @@ impl Whim {
 }
 
 /// A log so small that a day goes round it many times, and some of its batches have no room in it.
-const SMALL: Limits = Limits {
+pub const SMALL: Limits = Limits {
     segment_min: 8 << 10,
     segment_max: 64 << 10,
     checkpoint_bytes: 16 << 10,
@@ -895,7 +895,7 @@ fn a_log_that_is_not_kept_to_is_noticed() {
 }
 
 fn notice(durability: Durability, flaw: Flaw) {
-    let violations = power_cuts(250, 1, durability, flaw);
+    let violations = power_cuts(500, 1, durability, flaw);
     println!("{durability:?}, {flaw:?}: {} violations", violations.len());
     assert!(
         violations.len() > 5,

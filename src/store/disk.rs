@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use redb::{Database, ReadTransaction, StorageBackend, WriteTransaction};
 
@@ -19,6 +20,8 @@ use super::log::{LIMITS, Limits, Log, Segments};
 pub struct Handle {
     db: Database,
     is_retired: Arc<AtomicBool>,
+    /// Who writes through it.
+    writer: Arc<Mutex<ThreadId>>,
     barrier: Barrier,
     /// Of a handle that takes batches, where they go through one.
     pub(super) log: Mutex<Option<Log>>,
@@ -34,6 +37,8 @@ pub struct Media {
     /// Where there can be a log.
     pub segments: Option<Box<dyn Segments>>,
     pub limits: Limits,
+    /// What is asked of the file once it was verified.
+    pub when_open: Option<WhenOpen>,
     #[cfg(test)]
     pub whim: super::crash::Whim,
 }
@@ -44,14 +49,48 @@ impl Media {
             file,
             segments,
             limits: LIMITS,
+            when_open: None,
             #[cfg(test)]
             whim: super::crash::Whim::default(),
         }
     }
 }
 
+pub type WhenOpen = Box<dyn Fn() -> io::Result<()> + Send + Sync>;
+
+/// A shop's file, and how to keep it in small pieces in the page cache: verifying it reads it in large
+/// ones (up to 2 MiB), into which each page that redb writes costs ten times as much as into one of its own.
+pub fn shop_file(path: PathBuf) -> (Medium, WhenOpen) {
+    let current = Arc::new(Mutex::new(None::<File>));
+    let opened = Arc::clone(&current);
+    let open = opening(path, move |file| {
+        *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(file.try_clone()?);
+        Ok(())
+    });
+    let when_open = Box::new(move || {
+        // Another name of what redb reads from: what is advised holds for both.
+        let current = current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(file) = current {
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random)?;
+        }
+        Ok(())
+    });
+    (open, when_open)
+}
+
 /// A file that is there.
 pub fn file(path: PathBuf) -> Medium {
+    opening(path, |_| Ok(()))
+}
+
+fn opening(
+    path: PathBuf,
+    opened: impl Fn(&File) -> io::Result<()> + Send + Sync + 'static,
+) -> Medium {
     let was_open = AtomicBool::new(false);
     Box::new(move || {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
@@ -61,6 +100,7 @@ pub fn file(path: PathBuf) -> Medium {
             // written and may not be on the disk, so it must be read from there.
             rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
         }
+        opened(&file)?;
         Ok(Box::new(Plain(file)))
     })
 }
@@ -116,7 +156,11 @@ impl Handle {
             #[cfg(test)]
             media.whim,
         );
-        Self::open_barrier(barrier, cache_bytes, true)
+        let handle = Self::open_barrier(barrier, cache_bytes, true)?;
+        if let Some(Err(error)) = media.when_open.as_ref().map(|when_open| when_open()) {
+            tracing::debug!(%error, "the page cache takes no advice"); // It is only advice.
+        }
+        Ok(handle)
     }
 
     /// Opens it for a glance, its pages unverified.
@@ -161,9 +205,11 @@ impl Handle {
         is_strict: bool,
     ) -> Result<Self, StoreError> {
         let is_retired = Arc::default();
+        let writer = Arc::new(Mutex::new(thread::current().id()));
         let disk = Disk {
             backend: barrier.clone(),
             is_retired: Arc::clone(&is_retired),
+            writer: Arc::clone(&writer),
         };
         let db = Database::builder()
             .set_cache_size(cache_bytes)
@@ -173,6 +219,7 @@ impl Handle {
         Ok(Self {
             db,
             is_retired,
+            writer,
             barrier,
             log: Mutex::default(),
         })
@@ -183,8 +230,15 @@ impl Handle {
         Ok(self.db.begin_read()?)
     }
 
+    /// From now on this thread is the one that writes.
     pub fn begin_write(&self) -> Result<WriteTransaction, redb::TransactionError> {
+        self.take_over();
         self.db.begin_write()
+    }
+
+    fn take_over(&self) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        *writer = thread::current().id();
     }
 
     /// From now on nothing reaches the file through this handle, not even redb's closing words:
@@ -199,6 +253,7 @@ impl Handle {
     }
 
     pub fn close(self) -> Result<(), StoreError> {
+        self.take_over();
         self.db.close().map_err(StoreError::unclosed)
     }
 }
@@ -380,17 +435,23 @@ fn pages_of(offset: u64, length: usize) -> impl Iterator<Item = (u64, (usize, us
     })
 }
 
-/// What a handle sees of its medium: everything, until it is retired.
+/// What a handle sees of its medium: everything, until it is retired. It is written to by the one
+/// thread that writes. A reader whose page finds no room in the cache would have redb write
+/// another one back first, which is only an offer, and would wait for the fsync that goes on.
 #[derive(Debug)]
 struct Disk {
     backend: Barrier,
     is_retired: Arc<AtomicBool>,
+    writer: Arc<Mutex<ThreadId>>,
 }
 
 impl Disk {
     fn writable(&self) -> io::Result<&Barrier> {
         if self.is_retired.load(Ordering::SeqCst) {
             return Err(io::Error::other("this handle was replaced by a newer one"));
+        }
+        if *self.writer.lock().unwrap_or_else(PoisonError::into_inner) != thread::current().id() {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok(&self.backend)
     }

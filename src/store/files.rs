@@ -12,7 +12,7 @@ use super::backup::{BackupError, draft_of, name_to_ask_for, place_of_backup, rem
 use super::crash::{Dump, dump};
 use super::disk::{self, Handle};
 use super::folder::{Folder, FolderError};
-use super::migrate::WITH_LOG;
+use super::migrate::FORMAT;
 use super::outbox::{Noted, ProductChange};
 use super::tables::{Counter, OUTBOX, STOCK};
 use super::tests::{NOW, durability, restore, rows};
@@ -234,10 +234,10 @@ fn refused_untouched(folder: &Folder, why: &str) {
 async fn a_store_of_a_newer_program_is_refused_untouched() {
     let dir = tempdir();
     let (folder, store) = shop_of(dir.path(), 1).await;
-    let newer = store.write(|tx| tx.set_count(Counter::Format, WITH_LOG + 1));
+    let newer = store.write(|tx| tx.set_count(Counter::Format, FORMAT + 1));
     newer.await.expect("written");
     store.close().await.expect("closed");
-    let why = format!("a newer version of the program (form {};", WITH_LOG + 1);
+    let why = format!("a newer version of the program (form {};", FORMAT + 1);
     refused_untouched(&folder, &why);
 }
 

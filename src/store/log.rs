@@ -1,9 +1,13 @@
 //! The redo log: two segments of frames, each frame a batch that is on the disk before redb's file has it.
 //!
-//! A frame is `[magic][length: u32][CRC-32][identity][epoch][sequence][length of the segment]` and then the batch's row
+//! A frame is `[magic][length: u32][CRC-32][identity][epoch][sequence][length of the segment][moment]` and then the batch's row
 //! changes (`changes`), filled up with zeros to whole blocks of 4 KiB, so that no write touches the
 //! block of a frame that was answered. One write and one fsync put it there; the segment was
 //! written full of zeros before, so that the fsync has no size or extents of it to note.
+//!
+//! The moment is later than every ask of the batch, earlier than its answers, and later than the
+//! frame before: a moment says which batches were there. The first frame of an epoch has no changes,
+//! so that whoever follows the log sees at once that another one began.
 //!
 //! Frames belong to a store (its identity, a random number) and to one time of it being open (the
 //! epoch, another one, noted in the store): whatever else lies in a segment, such as the log of the
@@ -25,11 +29,12 @@ use std::time::{Duration, Instant};
 use redb::StorageBackend;
 
 use super::StoreError;
+use crate::shop::time::Timestamp;
 
-const MAGIC: [u8; 8] = *b"emlog\0\0\x01";
+const MAGIC: [u8; 8] = *b"emlog\0\0\x02";
 
 /// The bytes before the changes.
-const HEADER_LEN: usize = 48;
+const HEADER_LEN: usize = 56;
 
 /// What a disk writes whole, and a frame begins at.
 const BLOCK_LEN: usize = 4_096;
@@ -63,7 +68,7 @@ pub const LIMITS: Limits = Limits {
 };
 
 /// One of the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Which {
     A,
     B,
@@ -121,6 +126,8 @@ pub struct Log {
     /// Where the next frame begins.
     at: u64,
     last: u64,
+    /// The moment of the last batch.
+    last_at: Timestamp,
     checkpointed_at: Instant,
     frame: Vec<u8>,
     #[cfg(test)]
@@ -129,10 +136,13 @@ pub struct Log {
 
 impl Log {
     /// A log without a frame yet, in segments that are there or are made. Nothing that is in them
-    /// may still be needed once a frame is written.
+    /// may still be needed once a frame is written; the newest of it is written over
+    /// last, so that whoever follows the log has time to read it.
     pub fn begin(
         segments: [Box<dyn StorageBackend>; 2],
         owner: Owner,
+        last_at: Timestamp,
+        newest: Which,
         limits: Limits,
         #[cfg(test)] whim: super::crash::Whim,
     ) -> Self {
@@ -140,9 +150,10 @@ impl Log {
             segments,
             owner,
             limits,
-            current: Which::A,
+            current: newest.other(),
             at: 0,
             last: 0,
+            last_at,
             checkpointed_at: Instant::now(),
             frame: Vec::new(),
             #[cfg(test)]
@@ -159,6 +170,23 @@ impl Log {
         self.last
     }
 
+    pub fn last_at(&self) -> Timestamp {
+        self.last_at
+    }
+
+    /// The moment of a batch that is written now: later than all before, whatever the clock says.
+    pub fn moment(&self, now: Timestamp) -> Timestamp {
+        now.max(Timestamp(self.last_at.0.saturating_add(1)))
+    }
+
+    /// From here on it is the log of another epoch; all that is in it may be written over.
+    pub fn begin_epoch(&mut self, epoch: u64, last_at: Timestamp) {
+        self.turn();
+        self.owner.epoch = epoch;
+        self.last = 0;
+        self.last_at = last_at;
+    }
+
     /// The most that the changes of a batch may take.
     pub fn changes_max(&self) -> usize {
         usize::try_from(self.limits.segment_max).unwrap_or(usize::MAX) - HEADER_LEN
@@ -170,8 +198,9 @@ impl Log {
 
     /// Writes the next frame and waits until it is on the disk. After an error it may be there
     /// or not, and no frame may follow it.
-    pub fn append(&mut self, changes: &[u8]) -> io::Result<()> {
+    pub fn append(&mut self, changes: &[u8], now: Timestamp) -> io::Result<()> {
         let sequence = self.last + 1;
+        let moment = self.moment(now);
         let end = self.at + padded(HEADER_LEN + changes.len());
         let segment = &self.segments[self.current as usize];
         let mut length = segment.len()?;
@@ -182,7 +211,15 @@ impl Log {
             segment.sync_data()?;
             length = longer;
         }
-        write_frame(&mut self.frame, self.owner, sequence, length, changes);
+        let header = Header {
+            length: u32::try_from(changes.len()).expect("a segment is far below 4 GiB"),
+            checksum: 0,
+            owner: self.owner,
+            sequence,
+            segment_length: length,
+            moment,
+        };
+        write_frame(&mut self.frame, header, changes);
         segment.write(self.at, &self.frame)?;
         #[cfg(test)]
         let is_synced = !self.whim.has(super::crash::Flaw::LogUnsynced);
@@ -193,6 +230,7 @@ impl Log {
         }
         self.at = end;
         self.last = sequence;
+        self.last_at = moment;
         // What one large batch took is not kept for all the small ones.
         if self.frame.capacity() > ZEROS_LEN {
             self.frame = Vec::new();
@@ -258,17 +296,28 @@ fn grow(segment: &dyn StorageBackend, from: u64, to: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Hands over the changes of each frame after a sequence, in order; the last sequence.
+/// Where a log ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    pub sequence: u64,
+    /// Of the last frame, if one was needed.
+    pub moment: Option<Timestamp>,
+    /// The segment that the newest frames lie in.
+    pub newest: Which,
+}
+
+/// Hands over the changes of each frame after a sequence, in order; where it ends.
 pub fn replay(
     segments: &dyn Segments,
     owner: Owner,
     after: u64,
     mut each: impl FnMut(u64, &[u8]) -> Result<(), StoreError>,
-) -> Result<u64, StoreError> {
+) -> Result<End, StoreError> {
     let damaged = |damage: LogDamage| StoreError::opening(damage);
     let mut found = Vec::new();
     let mut opened = Vec::new();
     let mut is_anothers = true;
+    let mut newest = (0, Which::B);
     for which in Which::BOTH {
         let segment = segments.open(which).map_err(StoreError::opening)?;
         let segment = segment.ok_or_else(|| damaged(LogDamage::Missing))?;
@@ -279,6 +328,7 @@ pub fn replay(
         for (header, at) in frames_of(&*segment, owner).map_err(StoreError::opening)? {
             let sequence = header.sequence;
             is_anothers = false;
+            newest = newest.max((sequence, which));
             if header.segment_length > length {
                 return Err(damaged(LogDamage::Short));
             }
@@ -294,17 +344,23 @@ pub fn replay(
     }
     found.sort_unstable_by_key(|(sequence, ..)| *sequence);
     let mut last = after;
+    let mut moment = None;
     for (sequence, which, at) in found {
         if sequence != last + 1 {
             return Err(damaged(LogDamage::Gap(last + 1)));
         }
         let segment = &opened[which as usize];
         let frame = read_frame(&**segment, owner, at).map_err(StoreError::opening)?;
-        let (_, changes) = frame.ok_or_else(|| damaged(LogDamage::Gap(sequence)))?;
+        let (header, changes) = frame.ok_or_else(|| damaged(LogDamage::Gap(sequence)))?;
         each(sequence, &changes)?;
         last = sequence;
+        moment = Some(header.moment);
     }
-    Ok(last)
+    Ok(End {
+        sequence: last,
+        moment,
+        newest: newest.1,
+    })
 }
 
 /// All whole frames, and where each begins.
@@ -330,13 +386,25 @@ fn read_frame(
     owner: Owner,
     at: u64,
 ) -> io::Result<Option<(Header, Vec<u8>)>> {
+    read_whole(segment, at, |header| header.owner == owner)
+}
+
+fn read_whole(
+    segment: &dyn StorageBackend,
+    at: u64,
+    is_meant: impl Fn(&Header) -> bool,
+) -> io::Result<Option<(Header, Vec<u8>)>> {
+    let there = segment.len()?;
+    if at + HEADER_LEN as u64 > there {
+        return Ok(None);
+    }
     let mut header = [0; HEADER_LEN];
     segment.read(at, &mut header)?;
-    let Some(header) = Header::read(&header).filter(|header| header.owner == owner) else {
+    let Some(header) = Header::read(&header).filter(is_meant) else {
         return Ok(None);
     };
     let end = at + HEADER_LEN as u64 + u64::from(header.length);
-    if end > segment.len()? {
+    if end > there {
         return Ok(None);
     }
     let length = usize::try_from(header.length).map_err(io::Error::other)?;
@@ -346,20 +414,65 @@ fn read_frame(
     Ok(is_whole.then_some((header, changes)))
 }
 
-fn write_frame(
-    frame: &mut Vec<u8>,
-    owner: Owner,
-    sequence: u64,
-    segment_length: u64,
-    changes: &[u8],
-) {
-    let mut header = Header {
-        length: u32::try_from(changes.len()).expect("a segment is far below 4 GiB"),
-        checksum: 0,
-        owner,
-        sequence,
-        segment_length,
+/// A whole frame, of whichever log, apart from the segment it lay in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    pub owner: Owner,
+    pub sequence: u64,
+    pub moment: Timestamp,
+    /// As they lie in a segment, without what fills up the block.
+    pub bytes: Vec<u8>,
+}
+
+impl Frame {
+    /// The one that begins there, if one does and it is whole.
+    pub fn read(segment: &dyn StorageBackend, at: u64) -> io::Result<Option<Self>> {
+        let whole = read_whole(segment, at, |_| true)?;
+        Ok(whole.map(|(header, changes)| Self {
+            owner: header.owner,
+            sequence: header.sequence,
+            moment: header.moment,
+            bytes: [&header.bytes()[..], &changes].concat(),
+        }))
+    }
+
+    pub fn is_next_of(&self, last: &Self) -> bool {
+        self.owner == last.owner && self.sequence == last.sequence + 1
+    }
+
+    pub fn changes(&self) -> &[u8] {
+        self.bytes.get(HEADER_LEN..).unwrap_or_default()
+    }
+
+    /// Which one it was, for little memory.
+    pub fn without_changes(&self) -> Self {
+        Self {
+            bytes: Vec::new(),
+            ..*self
+        }
+    }
+
+    pub fn padded_len(&self) -> u64 {
+        padded(self.bytes.len())
+    }
+}
+
+/// Whether bytes that are no whole frame may be what was written of one before the power went, and
+/// no frames that were damaged.
+pub fn is_torn(mut bytes: &[u8]) -> bool {
+    if bytes.iter().all(|byte| *byte == 0) {
+        return true;
+    }
+    let whole = bytes.len();
+    let Some(header) = Header::read(bytes) else {
+        return whole < HEADER_LEN;
     };
+    let is_cut = usize::try_from(header.length).is_ok_and(|length| HEADER_LEN + length > whole);
+    bytes = bytes.get(1..).unwrap_or_default();
+    is_cut && !bytes.windows(MAGIC.len()).any(|window| *window == MAGIC)
+}
+
+fn write_frame(frame: &mut Vec<u8>, mut header: Header, changes: &[u8]) {
     header.checksum = header.checksum_with(changes);
     frame.clear();
     frame.extend_from_slice(&header.bytes());
@@ -379,6 +492,7 @@ struct Header {
     owner: Owner,
     sequence: u64,
     segment_length: u64,
+    moment: Timestamp,
 }
 
 impl Header {
@@ -390,7 +504,8 @@ impl Header {
         bytes[16..24].copy_from_slice(&self.owner.identity.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.owner.epoch.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.sequence.to_le_bytes());
-        bytes[40..].copy_from_slice(&self.segment_length.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.segment_length.to_le_bytes());
+        bytes[48..].copy_from_slice(&self.moment.0.to_le_bytes());
         bytes
     }
 
@@ -406,12 +521,14 @@ impl Header {
         };
         let sequence = u64::from_le_bytes(take(&mut bytes)?);
         let segment_length = u64::from_le_bytes(take(&mut bytes)?);
+        let moment = Timestamp(i64::from_le_bytes(take(&mut bytes)?));
         Some(Self {
             length,
             checksum,
             owner,
             sequence,
             segment_length,
+            moment,
         })
     }
 

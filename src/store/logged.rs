@@ -2,15 +2,27 @@
 #![expect(clippy::print_stdout, reason = "the counts are what a run is for")]
 
 use std::fs;
+use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::time::Duration;
+
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
 
 use super::changes::{self, Change, Changes};
-use super::crash::{CACHE_BYTES, Dump, Files, Flaw, Random, Recorder, Whim, dump, killed};
+use super::crash::{CACHE_BYTES, Dump, Files, Flaw, Random, Recorder, SMALL, Whim, dump, killed};
 use super::damage::harm;
+use super::disk::{self, Media};
 use super::files::tempdir;
+use super::log::{LIMITS, Limits};
 use super::tables::{Counter, Read};
 use super::tests::{NOW, restore, rows};
-use super::{BackupError, Durability, Folder, Store, StoreError};
+use super::{
+    BackupError, Durability, Folder, Follower, PageAsk, Shipped, Store, StoreError, bring_moment,
+    segments,
+};
 
 const SECTOR: usize = 512;
 
@@ -123,7 +135,7 @@ fn log_damage_is_refused_or_without_effect_but_for_the_very_last_batch() {
 
 /// The files of a day whose last batch is in the log alone, and what was in it then and before.
 fn with_a_tail() -> (Files, Dump, Dump) {
-    let (files, mut states) = killed(3, 24);
+    let (files, mut states) = killed(4, 24);
     let last = states.pop().expect("one a step");
     let before = states.into_iter().rev().find(|state| *state != last);
     (files, last, before.expect("something was written"))
@@ -164,6 +176,23 @@ fn a_log_that_is_gone_or_empty_or_cut_is_refused() {
         panic!("it opened without its log")
     };
     assert!(error.with_causes().contains("not there"));
+}
+
+#[test]
+fn a_segment_that_was_longer_once_is_told() {
+    let mut told = 0;
+    for seed in 0..20 {
+        let (files, _) = killed(seed, 30);
+        for which in 0..2 {
+            let mut harmed = files.clone();
+            let length = harmed.segments[which].len();
+            harmed.segments[which].truncate(length / 2);
+            if let Err(error) = open_files(harmed) {
+                told += usize::from(error.with_causes().contains("cut short"));
+            }
+        }
+    }
+    assert!(told > 5, "{told}");
 }
 
 #[test]
@@ -269,18 +298,26 @@ async fn the_log_of_the_store_that_was_there_means_nothing_to_a_backup_put_in_it
     let killed = copy_of(dir.path());
     let folder = Folder::hold(killed.path()).expect("free");
     let before = restore(&folder, &backup, true, |_| ()).expect("put back");
+    let before = before.expect("there was one");
+    let kept = |ending| {
+        let mut name = before.as_os_str().to_owned();
+        name.push(ending);
+        name
+    };
+    // As if the restore had been cut short just before its end.
+    for ending in [".log-a", ".log-b"] {
+        let name = killed.path().join(format!("shop.redb{ending}"));
+        fs::hard_link(kept(ending), name).expect("linked");
+    }
     let store = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("opened");
     assert_eq!(dump(&store).expect("read"), held);
     store.import(rows(1), NOW).await.expect("written");
     store.close().await.expect("closed");
     // What was there is kept with its log, under names that go together.
-    let before = before.expect("there was one");
     let other = tempdir();
     for ending in ["", ".log-a", ".log-b"] {
-        let mut name = before.as_os_str().to_owned();
-        name.push(ending);
         let to = other.path().join(format!("shop.redb{ending}"));
-        fs::copy(name, to).expect("kept");
+        fs::copy(kept(ending), to).expect("kept");
     }
     let folder = Folder::hold(other.path()).expect("free");
     let store = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("opened");
@@ -304,8 +341,8 @@ async fn the_file_of_an_open_shop_alone_is_no_backup() {
 async fn a_batch_that_the_log_has_no_room_for_is_as_durable() {
     let disk = Recorder::of(Vec::new());
     let store = Store::open_on(disk.media(Durability::Log, LATE), CACHE_BYTES).expect("open");
-    for _ in 0..3 {
-        store.import(rows(2_000), NOW).await.expect("written");
+    for count in [2_000, 150, 150, 150, 2_000, 2_000] {
+        store.import(rows(count), NOW).await.expect("written");
         let killed = disk.files();
         let held = dump(&store).expect("read");
         assert!(
@@ -327,4 +364,142 @@ async fn a_batch_that_the_log_has_no_room_for_is_as_durable() {
         let is = again.snapshot().expect("open").count(Counter::LastOrder);
         assert_eq!(is.expect("read"), held.expect("read"));
     }
+}
+
+/// A file in memory whose fsync takes as long as the gate is shut.
+#[derive(Clone, Debug, Default)]
+struct Gated {
+    file: Arc<InMemoryBackend>,
+    gate: Arc<Gate>,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    is_shut: Mutex<bool>,
+    opened: Condvar,
+    waiting: AtomicBool,
+}
+
+impl Gate {
+    fn set(&self, is_shut: bool) {
+        *self.is_shut.lock().expect("not poisoned") = is_shut;
+        self.opened.notify_all();
+    }
+}
+
+impl StorageBackend for Gated {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let gate = &self.gate;
+        let is_shut = gate.is_shut.lock().expect("not poisoned");
+        gate.waiting.store(*is_shut, Ordering::SeqCst);
+        let opened = gate.opened.wait_while(is_shut, |is_shut| *is_shut);
+        drop(opened.expect("not poisoned"));
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write(offset, data)
+    }
+}
+
+#[test]
+fn who_reads_what_is_not_in_memory_waits_for_no_fsync() {
+    const PRODUCTS: u32 = 8_000;
+    let gated = Gated::default();
+    let file = gated.clone();
+    let media = Media {
+        file: Box::new(move || Ok(Box::new(file.clone()))),
+        limits: Limits {
+            checkpoint_bytes: 1 << 20,
+            checkpoint_after: Duration::MAX,
+            ..LIMITS
+        },
+        ..Recorder::of(Vec::new()).media(Durability::Log, Whim::default())
+    };
+    let store = Store::open_on(media, 256 << 10).expect("a new store");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let import = |count| runtime.block_on(store.import(rows(count), NOW));
+    for _ in 0..PRODUCTS / 1_000 {
+        import(1_000).expect("written");
+    }
+    gated.gate.set(true);
+    while !gated.gate.waiting.load(Ordering::SeqCst) {
+        import(100).expect("written");
+    }
+    // Pages of this one are only in memory.
+    import(1).expect("written");
+    let (read, is_read) = mpsc::channel();
+    let reader = store.clone();
+    let thread = std::thread::spawn(move || {
+        let all = PageAsk {
+            after: None,
+            limit: PRODUCTS as usize,
+        };
+        let _ = read.send(reader.products(all).map(|page| page.rows.len()));
+    });
+    let rows = is_read.recv_timeout(Duration::from_secs(20));
+    gated.gate.set(false);
+    thread.join().expect("no panic");
+    assert_eq!(rows.expect("no waiting").expect("read"), PRODUCTS as usize);
+    runtime.block_on(store.close()).expect("closed");
+}
+
+#[tokio::test]
+async fn a_batch_that_the_log_has_no_room_for_is_a_gap_to_whoever_follows_it() {
+    let (dir, copy, other) = (tempdir(), tempdir(), tempdir());
+    let folder = Folder::hold(dir.path()).expect("free");
+    let store = Store::open(&folder, CACHE_BYTES, 0, Durability::Log).expect("a new store");
+    store.close().await.expect("closed");
+    let path = dir.path().join("shop.redb");
+    let media = Media {
+        limits: SMALL,
+        ..Media::new(disk::file(path.clone()), Some(segments::beside(path)))
+    };
+    let store = Store::open_with(media, Durability::Log, CACHE_BYTES, None, true).expect("open");
+    let mut follower = Follower::open(copy.path(), dir.path()).expect("nobody's");
+    let base = |follower: &mut Follower| {
+        let made = store.back_up(&follower.new_base(), |_| ());
+        made.expect("made");
+        follower.take_base(NOW, 9).expect("taken");
+    };
+    follower.ship().expect("shipped");
+    base(&mut follower);
+    store.import(rows(3), NOW).await.expect("written");
+    assert_eq!(follower.ship().expect("shipped"), Shipped::InStep);
+    assert!(!follower.lacks_base());
+    let into = Folder::hold(other.path()).expect("free");
+    let bring = || bring_moment(&into, copy.path(), None, true, NOW, |_| ());
+    bring()
+        .expect("all is there")
+        .0
+        .put_in_place()
+        .expect("put");
+    let held = dump(&store).expect("read");
+    let brought = Store::open_read_only(&into, CACHE_BYTES).expect("opened");
+    assert_eq!(dump(&brought).expect("read"), held);
+    brought.close().await.expect("closed");
+
+    store.import(rows(2_000), NOW).await.expect("written");
+    assert_eq!(follower.ship().expect("shipped"), Shipped::Gap);
+    assert!(follower.lacks_base());
+    let refused = bring().err().expect("something is not there");
+    assert!(matches!(refused, BackupError::NotKept { .. }), "{refused}");
+    base(&mut follower);
+    assert!(!follower.lacks_base());
+    bring().expect("it is now").0.put_in_place().expect("put");
+    let held = dump(&store).expect("read");
+    let brought = Store::open_read_only(&into, CACHE_BYTES).expect("opened");
+    assert_eq!(dump(&brought).expect("read"), held);
 }

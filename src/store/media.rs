@@ -11,6 +11,7 @@ use super::Durability;
 use super::crash::{Random, Recorder};
 use super::disk::{self, Handle, Media, Plain};
 use super::files::{mode, tempdir};
+use super::tests::NOW;
 
 const CACHE_BYTES: usize = 4 << 20;
 const PAGE: usize = 4_096;
@@ -140,10 +141,10 @@ fn a_handle_that_takes_no_write_is_not_proven() {
     super::furnish(&handle).expect("written");
     let media = Media::from(disk.medium());
     handle
-        .recover(&media, Durability::Store)
+        .recover(&media, Durability::Store, NOW)
         .expect("it takes writes");
     disk.fail_after(0);
-    let refused = handle.recover(&media, Durability::Store);
+    let refused = handle.recover(&media, Durability::Store, NOW);
     refused.expect_err("it takes none");
 }
 

@@ -16,15 +16,16 @@ use super::tables::{COUNTERS, Counter, definition, key_bytes};
 pub const FORMAT: u64 = 1;
 
 /// The same rows, of which the newest may lie in a log beside the file (`redo`): the form of a store
-/// that is open, or was not closed in order.
-pub const WITH_LOG: u64 = 2;
+/// that is open, or was not closed in order. To a program that knows of no log it is a newer one's.
+pub const WITH_LOG: u64 = FORMAT | LOG;
+const LOG: u64 = 1 << 32;
 
 #[derive(Debug, thiserror::Error)]
 enum NotOurs {
     #[error("it is no shop's")]
     NoShop,
     #[error(
-        "it was written by a newer version of the program (form {0}; this one writes {WITH_LOG}): use that version"
+        "it was written by a newer version of the program (form {0}; this one writes {FORMAT}): use that version"
     )]
     Newer(u64),
 }
@@ -48,8 +49,9 @@ pub fn check(handle: &Handle) -> Result<(), StoreError> {
 }
 
 fn accept(form: u64) -> Result<(), StoreError> {
-    if form > WITH_LOG {
-        return Err(StoreError::opening(NotOurs::Newer(form)));
+    let of_rows = form & !LOG;
+    if of_rows > FORMAT {
+        return Err(StoreError::opening(NotOurs::Newer(of_rows)));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Reads run where they are called, on a snapshot. Writes go to the one writer (`writer`), which
 //! loads facts, asks a rule of `shop`, applies its answer, and answers after the commit.
 
+mod archive;
 mod backup;
 mod barrier;
 mod carts;
@@ -24,8 +25,10 @@ mod redo;
 mod segments;
 mod sessions;
 mod tables;
+mod tail;
 mod users;
 mod verify;
+mod views;
 mod writer;
 
 #[cfg(test)]
@@ -58,6 +61,7 @@ use std::thread::{self, JoinHandle};
 use arc_swap::ArcSwapOption;
 use tokio::sync::{mpsc, oneshot};
 
+pub use archive::{Follower, Shipped, bring_moment};
 pub use backup::{
     BackupError, Brought, Made, bring, draft_of, name_to_ask_for, place_of_backup, remove_leftovers,
 };
@@ -73,6 +77,7 @@ pub use products::{ImportRow, ListedCategory, ListedProduct};
 pub use redo::Durability;
 pub use users::SignIn;
 pub use verify::{Finding, Findings, Progress};
+pub use views::State;
 
 use crate::causes::causes;
 use crate::shop::time::Timestamp;
@@ -80,6 +85,7 @@ use crate::shop::users::{Newcomer, Taken};
 use disk::{Handle, Media};
 use once::Desk;
 use tables::{Counter, Read, Snapshot, Transaction};
+use views::{View, Views};
 use writer::{Job, Waiting};
 
 /// The store's file in its folder.
@@ -102,6 +108,7 @@ struct Shared {
     cache_bytes: usize,
     /// `None` once the store is closed.
     handle: ArcSwapOption<Handle>,
+    views: Views,
     is_writable: AtomicBool,
     floor: Option<Floor>,
     is_full: AtomicBool,
@@ -263,7 +270,11 @@ impl Store {
         }
         migrate::refuse_newer(&path)?;
         let segments = segments::beside(path.clone());
-        let media = Media::new(disk::file(path), Some(segments));
+        let (file, when_open) = disk::shop_file(path);
+        let media = Media {
+            when_open: Some(when_open),
+            ..Media::new(file, Some(segments))
+        };
         Self::open_with(media, durability, cache_bytes, Some(floor), true)
     }
 
@@ -301,6 +312,7 @@ impl Store {
             durability,
             cache_bytes,
             handle: ArcSwapOption::empty(),
+            views: Views::default(),
             is_writable: AtomicBool::new(true),
             floor,
             is_full: AtomicBool::new(false),
@@ -313,7 +325,7 @@ impl Store {
             migrate::check(&handle)?;
         }
         furnish(&handle)?;
-        handle.recover(&shared.media, durability)?;
+        handle.recover(&shared.media, durability, redo::now())?;
         shared.handle.store(Some(Arc::new(handle)));
 
         let (queue, jobs) = mpsc::channel(writer::QUEUE_MAX);
@@ -349,6 +361,7 @@ impl Store {
             let Some(handle) = shared.handle.swap(None) else {
                 return Ok(());
             };
+            shared.views.renew();
             // A broken one has nothing to finish: what was answered is on the disk.
             if !shared.is_writable.load(Ordering::SeqCst) {
                 return Ok(());
@@ -407,10 +420,18 @@ impl Store {
         .await
     }
 
+    /// Which state there is to be read. What is read after this is of this state or a later one;
+    /// while it is the same, nothing that was answered changed anything.
+    pub fn state(&self) -> State {
+        self.shared.views.state()
+    }
+
     /// One consistent moment, for reading.
-    fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let handle = self.shared.handle.load_full();
-        Snapshot::new(handle.ok_or(StoreError::Closing)?)
+    fn snapshot(&self) -> Result<View, StoreError> {
+        self.shared.views.latest(|| {
+            let handle = self.shared.handle.load_full();
+            Snapshot::new(handle.ok_or(StoreError::Closing)?)
+        })
     }
 
     /// Runs a use-case in the writer's next transaction and answers after its commit.
@@ -467,7 +488,7 @@ impl Shared {
     /// Opens it anew. Open is not enough: on a full disk it opens and takes no write.
     fn open(&self) -> Result<Handle, StoreError> {
         let handle = Handle::open_shop(&self.media, self.cache_bytes)?;
-        handle.recover(&self.media, self.durability)?;
+        handle.recover(&self.media, self.durability, redo::now())?;
         Ok(handle)
     }
 }

@@ -12,15 +12,17 @@
 //! in its file alone.
 
 use std::sync::{MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use redb::{ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::StoreError;
 use super::changes::Changes;
 use super::disk::{Handle, Media};
-use super::log::{self, Log, LogDamage, Owner};
+use super::log::{self, Log, LogDamage, Owner, Which};
 use super::migrate;
 use super::tables::{Counter, Read, Transaction};
+use crate::shop::time::Timestamp;
 
 /// What an answer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,48 +33,82 @@ pub enum Durability {
     Store,
 }
 
-/// Under the one key: the epoch of the log that is needed, and the last sequence that is here. No
-/// row of the shop's: backups and `doctor` know nothing of it.
-const LOG: TableDefinition<'static, (), (u64, u64)> = TableDefinition::new("log");
+/// Which moment of which log a store, or a copy of one, is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// 0 is no log's.
+    pub epoch: u64,
+    /// The last that is here.
+    pub sequence: u64,
+    /// When the last batch was written.
+    pub moment: Timestamp,
+}
+
+/// Under the one key: a mark. No row of the shop's: `doctor` knows nothing of it.
+const LOG: TableDefinition<'static, (), (u64, u64, i64)> = TableDefinition::new("log_mark");
+
+/// The clock as a batch is written: the moment of none of its asks, but one after all of them.
+pub fn now() -> Timestamp {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let micros = since_1970.map_or(0, |since| since.as_micros());
+    Timestamp(i64::try_from(micros).unwrap_or(i64::MAX))
+}
 
 impl Handle {
     /// Puts in what the log has and the file has not, durably, and begins a new log, or lets go of it.
     /// Until then the handle takes no batches.
-    pub fn recover(&self, media: &Media, durability: Durability) -> Result<(), StoreError> {
+    pub fn recover(
+        &self,
+        media: &Media,
+        durability: Durability,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let txn = self.begin_write()?;
         let mut tx = Transaction::new(&txn);
-        let had_log = put_in(&mut tx, &txn, media)?;
+        let PutIn { moment, newest } = put_in(&mut tx, &txn, media)?;
         let identity = tx.count(Counter::Identity)?;
-        let new_log = match (durability, &media.segments) {
+        let mut new_log = match (durability, &media.segments) {
             (Durability::Log, Some(segments)) => {
                 // Before the commit that needs them to be there.
-                let segments = log::take_or_make(&**segments, had_log, media.limits);
+                let segments = log::take_or_make(&**segments, newest.is_some(), media.limits);
                 let epoch = getrandom::u64().map_err(StoreError::opening)?;
                 let owner = Owner { identity, epoch };
-                note(&txn, owner, 0)?;
+                let mark = Mark {
+                    epoch,
+                    sequence: 0,
+                    moment,
+                };
+                note(&txn, mark)?;
                 tx.set_count(Counter::Format, migrate::WITH_LOG)?;
                 Some(Log::begin(
                     segments.map_err(StoreError::opening)?,
                     owner,
+                    moment,
+                    newest.unwrap_or(Which::B),
                     media.limits,
                     #[cfg(test)]
                     media.whim,
                 ))
             }
             (Durability::Log | Durability::Store, _) => {
-                make_whole(&mut tx, &txn)?;
+                make_whole(&mut tx, &txn, moment)?;
                 None
             }
         };
         drop(tx);
         #[cfg(test)]
-        if self.barrier().whim().has(super::crash::Flaw::BeginsEarly) {
-            let committed = self.barrier().without_waiting(|| txn.commit());
-            committed.map_err(StoreError::opening)?;
-            *self.log() = new_log;
-            return Ok(());
+        let waits = !self.barrier().whim().has(super::crash::Flaw::BeginsEarly);
+        #[cfg(not(test))]
+        let waits = true;
+        let committed = if waits {
+            txn.commit()
+        } else {
+            self.barrier().without_waiting(|| txn.commit())
+        };
+        committed.map_err(StoreError::opening)?;
+        if let Some(log) = &mut new_log {
+            log.append(&[], now).map_err(StoreError::opening)?;
         }
-        txn.commit().map_err(StoreError::opening)?;
         if let (None, Some(segments)) = (&new_log, &media.segments) {
             segments.remove().map_err(StoreError::opening)?;
         }
@@ -98,17 +134,31 @@ impl Handle {
     }
 
     /// Makes a batch durable, and then visible.
-    pub fn commit(&self, mut txn: WriteTransaction, changes: &Changes) -> Result<(), StoreError> {
+    pub fn commit(
+        &self,
+        mut txn: WriteTransaction,
+        changes: &Changes,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut log = self.log();
         let Some(log) = log.as_mut() else {
+            let before = noted(&txn).map_err(StoreError::not_written)?;
+            let moment = before.map_or(now, |mark| now.max(mark.moment));
+            note(&txn, Mark::without_log(moment)).map_err(StoreError::not_written)?;
             return txn.commit().map_err(StoreError::unsure);
         };
         let Some(changes) = changes.bytes().filter(|bytes| log.has_room_for(bytes)) else {
-            // A checkpoint that is waited for: from here on all of the log is void.
-            note(&txn, log.owner(), log.last()).map_err(StoreError::not_written)?;
+            // A checkpoint that is waited for: from here on all of the log is void, and whoever
+            // follows it must not take the next batch for the one after the last frame.
+            let mark = Mark {
+                epoch: getrandom::u64().map_err(StoreError::not_written)?,
+                sequence: 0,
+                moment: log.moment(now),
+            };
+            note(&txn, mark).map_err(StoreError::not_written)?;
             txn.commit().map_err(StoreError::unsure)?;
-            log.turn();
-            return Ok(());
+            log.begin_epoch(mark.epoch, mark.moment);
+            return log.append(&[], now).map_err(StoreError::unsure);
         };
         #[cfg(test)]
         let notes = !self
@@ -118,11 +168,16 @@ impl Handle {
         #[cfg(not(test))]
         let notes = true;
         if notes {
-            note(&txn, log.owner(), log.last() + 1).map_err(StoreError::not_written)?;
+            let mark = Mark {
+                epoch: log.owner().epoch,
+                sequence: log.last() + 1,
+                moment: log.moment(now),
+            };
+            note(&txn, mark).map_err(StoreError::not_written)?;
         }
         txn.set_durability(redb::Durability::None)
             .map_err(StoreError::not_written)?;
-        log.append(changes).map_err(StoreError::unsure)?;
+        log.append(changes, now).map_err(StoreError::unsure)?;
         // From here on the batch stands, whatever becomes of this process.
         txn.commit().map_err(StoreError::unsure)
     }
@@ -146,11 +201,11 @@ impl Handle {
 
     /// Makes the file whole without its log, for good.
     pub fn settle(&self, media: &Media) -> Result<(), StoreError> {
-        if self.log().take().is_none() {
+        let Some(log) = self.log().take() else {
             return Ok(());
-        }
+        };
         let txn = self.begin_write()?;
-        make_whole(&mut Transaction::new(&txn), &txn)?;
+        make_whole(&mut Transaction::new(&txn), &txn, log.last_at())?;
         txn.commit().map_err(StoreError::unclosed)?;
         match &media.segments {
             Some(segments) => segments.remove().map_err(StoreError::unclosed),
@@ -158,9 +213,12 @@ impl Handle {
         }
     }
 
-    /// Says so of a copy of all rows, durably.
-    pub fn finish_copy(&self) -> Result<(), StoreError> {
+    /// Says so of a copy of all rows, durably, and which moment of the log it is.
+    pub fn finish_copy(&self, mark: Option<Mark>) -> Result<(), StoreError> {
         let txn = self.begin_write()?;
+        if let Some(mark) = mark {
+            note(&txn, mark)?;
+        }
         say_whole(&mut Transaction::new(&txn))?;
         txn.commit().map_err(StoreError::opening)
     }
@@ -170,32 +228,86 @@ impl Handle {
     }
 }
 
-/// Puts in what the log has and the file has not; says whether there was a log to look at.
+impl Mark {
+    /// Of a store that is whole without a log.
+    pub fn without_log(moment: Timestamp) -> Self {
+        Self {
+            epoch: 0,
+            sequence: 0,
+            moment,
+        }
+    }
+
+    /// As it was at the moment that is read; `None` in a store that never had one.
+    pub fn read(txn: &ReadTransaction) -> Result<Option<Self>, StoreError> {
+        let table = match txn.open_table(LOG) {
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+            table => table?,
+        };
+        let row = table.get(())?;
+        Ok(row.map(|row| Self::from(row.value())))
+    }
+}
+
+impl From<(u64, u64, i64)> for Mark {
+    fn from((epoch, sequence, moment): (u64, u64, i64)) -> Self {
+        Self {
+            epoch,
+            sequence,
+            moment: Timestamp(moment),
+        }
+    }
+}
+
+/// What a log was found to be.
+struct PutIn {
+    /// When the last batch was written.
+    moment: Timestamp,
+    /// The segment that its newest frames lie in, if there was a log to look at.
+    newest: Option<Which>,
+}
+
+/// Puts in what the log has and the file has not.
 fn put_in(
     tx: &mut Transaction<'_>,
     txn: &WriteTransaction,
     media: &Media,
-) -> Result<bool, StoreError> {
+) -> Result<PutIn, StoreError> {
     if tx.count(Counter::Format)? != migrate::WITH_LOG {
-        return Ok(false);
+        let moment = noted(txn)?.map_or(Timestamp(0), |mark| mark.moment);
+        return Ok(PutIn {
+            moment,
+            newest: None,
+        });
     }
     let missing = || StoreError::opening(LogDamage::Missing);
-    let (epoch, sequence) = noted(txn)?.ok_or_else(missing)?;
+    let Mark {
+        epoch,
+        sequence,
+        moment,
+    } = noted(txn)?.ok_or_else(missing)?;
     let segments = media.segments.as_deref().ok_or_else(missing)?;
     let identity = tx.count(Counter::Identity)?;
     let owner = Owner { identity, epoch };
-    let last = log::replay(segments, owner, sequence, |sequence, changes| {
+    let end = log::replay(segments, owner, sequence, |sequence, changes| {
         tx.redo(changes, sequence)
     })?;
-    if last > sequence {
-        tracing::info!(batches = last - sequence, "put in from the log");
+    if end.sequence > sequence {
+        tracing::info!(batches = end.sequence - sequence, "put in from the log");
     }
-    Ok(true)
+    Ok(PutIn {
+        moment: end.moment.unwrap_or(moment),
+        newest: Some(end.newest),
+    })
 }
 
 /// Says that the file needs no log.
-fn make_whole(tx: &mut Transaction<'_>, txn: &WriteTransaction) -> Result<(), StoreError> {
-    txn.open_table(LOG)?.remove(())?;
+fn make_whole(
+    tx: &mut Transaction<'_>,
+    txn: &WriteTransaction,
+    moment: Timestamp,
+) -> Result<(), StoreError> {
+    note(txn, Mark::without_log(moment))?;
     say_whole(tx)
 }
 
@@ -209,13 +321,14 @@ fn say_whole(tx: &mut Transaction<'_>) -> Result<(), StoreError> {
     tx.set_count(Counter::Format, whole)
 }
 
-fn noted(txn: &WriteTransaction) -> Result<Option<(u64, u64)>, StoreError> {
+fn noted(txn: &WriteTransaction) -> Result<Option<Mark>, StoreError> {
     let table = txn.open_table(LOG)?;
     let row = table.get(())?;
-    Ok(row.map(|row| row.value()))
+    Ok(row.map(|row| Mark::from(row.value())))
 }
 
-fn note(txn: &WriteTransaction, owner: Owner, sequence: u64) -> Result<(), StoreError> {
-    txn.open_table(LOG)?.insert((), (owner.epoch, sequence))?;
+fn note(txn: &WriteTransaction, mark: Mark) -> Result<(), StoreError> {
+    let mut table = txn.open_table(LOG)?;
+    table.insert((), (mark.epoch, mark.sequence, mark.moment.0))?;
     Ok(())
 }

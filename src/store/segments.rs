@@ -40,7 +40,8 @@ pub fn link_with(store: &Path, second: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn path_of(store: &Path, which: Which) -> PathBuf {
+/// Where a store's segment lies.
+pub fn path_of(store: &Path, which: Which) -> PathBuf {
     let mut path = store.as_os_str().to_owned();
     path.push(match which {
         Which::A => ".log-a",

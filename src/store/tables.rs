@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use redb::{
     ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition,
@@ -22,6 +22,7 @@ use super::disk::Handle;
 use super::log::LogDamage;
 use super::once::Kept;
 use super::outbox::Noted;
+use super::redo::Mark;
 use crate::shop::carts::Cart;
 use crate::shop::comments::Comment;
 use crate::shop::ids::{CategoryId, CommentId, OrderId, ProductId, UserId};
@@ -383,7 +384,7 @@ impl<K: Key, R: DeserializeOwned> DoubleEndedIterator for RowIter<'_, K, R> {
 /// One consistent moment of the store, for reading.
 pub struct Snapshot {
     txn: ReadTransaction,
-    tables: [OnceCell<ReadOnlyTable<Bytes, Bytes>>; NAMES.len()],
+    tables: [OnceLock<ReadOnlyTable<Bytes, Bytes>>; NAMES.len()],
     /// Keeps the file open for as long as this is read.
     _handle: Arc<Handle>,
 }
@@ -392,7 +393,7 @@ impl Snapshot {
     pub fn new(handle: Arc<Handle>) -> Result<Self, StoreError> {
         Ok(Self {
             txn: handle.begin_read()?,
-            tables: [const { OnceCell::new() }; NAMES.len()],
+            tables: [const { OnceLock::new() }; NAMES.len()],
             _handle: handle,
         })
     }
@@ -403,6 +404,11 @@ pub type RawRows<R> = Vec<(Vec<u8>, Result<R, StoreError>)>;
 
 impl Snapshot {
     pub const TABLES: u8 = 25;
+
+    /// Which moment of which log it is.
+    pub fn mark(&self) -> Result<Option<Mark>, StoreError> {
+        Mark::read(&self.txn)
+    }
 
     /// How many records there are, of all tables.
     pub fn records(&self) -> Result<u64, StoreError> {
@@ -434,9 +440,21 @@ impl Read for Snapshot {
     type Table = ReadOnlyTable<Bytes, Bytes>;
 
     fn table(&self, tag: u8) -> Result<&Self::Table, StoreError> {
-        opened(&self.tables[usize::from(tag)], || {
-            self.txn.open_table(definition(tag))
-        })
+        let cell = &self.tables[usize::from(tag)];
+        if let Some(table) = cell.get() {
+            return Ok(table);
+        }
+        let table = self.txn.open_table(definition(tag))?;
+        // Another reader may have been as quick.
+        Ok(cell.get_or_init(|| table))
+    }
+}
+
+impl Read for Arc<Snapshot> {
+    type Table = ReadOnlyTable<Bytes, Bytes>;
+
+    fn table(&self, tag: u8) -> Result<&Self::Table, StoreError> {
+        Snapshot::table(self, tag)
     }
 }
 
@@ -573,21 +591,13 @@ impl<'t> Transaction<'t> {
 impl<'t> Read for Transaction<'t> {
     type Table = Table<'t, Bytes, Bytes>;
 
+    /// Opened at first use, once a batch.
     fn table(&self, tag: u8) -> Result<&Self::Table, StoreError> {
-        opened(&self.tables[usize::from(tag)], || {
-            self.txn.open_table(definition(tag))
-        })
+        let cell = &self.tables[usize::from(tag)];
+        if let Some(table) = cell.get() {
+            return Ok(table);
+        }
+        let table = self.txn.open_table(definition(tag))?;
+        Ok(cell.get_or_init(|| table))
     }
-}
-
-/// The table in its cell, opened at first use: once a snapshot or batch.
-fn opened<T>(
-    cell: &OnceCell<T>,
-    open: impl FnOnce() -> Result<T, redb::TableError>,
-) -> Result<&T, StoreError> {
-    if cell.get().is_none() {
-        let table = open()?;
-        let _ = cell.set(table);
-    }
-    Ok(cell.get().expect("set above"))
 }

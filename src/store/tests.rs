@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
+use tokio::runtime::Handle;
 
 use super::codec::{self, Damage, Kind};
 use super::disk::Media;
 use super::log::{Segments, Which};
 use super::once::{Kept, KeptReply, Once, Outcome};
 use super::outbox::{Noted, ProductChange};
-use super::tables::{Key, OUTBOX, Read, Rows, key_bytes};
+use super::tables::{Counter, Key, OUTBOX, Read, Rows, Snapshot, key_bytes};
 use super::{
     BackupError, Durability, Folder, ImportRow, PageAsk, Progress, SignIn, Store, StoreError, bring,
 };
@@ -648,5 +649,68 @@ pub fn restore(
     may_replace: bool,
     tell: impl FnMut(Progress),
 ) -> Result<Option<PathBuf>, BackupError> {
-    bring(folder, from, may_replace, tell)?.put_in_place()
+    bring(folder, from, may_replace, NOW, tell)?.put_in_place()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_is_read_by_whoever_asks_next_however_many_read() {
+    let (store, _) = store();
+    let over = AtomicBool::new(false);
+    let count = |store: &Store| store.snapshot()?.count(Counter::Products);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let mut before = 0;
+                while !over.load(Ordering::SeqCst) {
+                    let now = count(&store).expect("read");
+                    assert!(now >= before, "{now} after {before}");
+                    before = now;
+                }
+            });
+        }
+        tokio::task::block_in_place(|| {
+            Handle::current().block_on(async {
+                for written in 1..=300 {
+                    store.import(rows(1), NOW).await.expect("written");
+                    let read = count(&store).expect("read");
+                    over.store(read != written || written == 300, Ordering::SeqCst);
+                    assert_eq!(read, written);
+                }
+            });
+        });
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_is_old_before_it_is_shared_is_not_shared() {
+    let (store, _) = store();
+    let shared = &store.shared;
+    let slow = shared.views.latest(|| {
+        let opened = Snapshot::new(shared.handle.load_full().expect("open"))?;
+        // Somebody is answered before it is there to be shared.
+        let written = store.import(rows(1), NOW);
+        let written = tokio::task::block_in_place(|| Handle::current().block_on(written));
+        written.expect("written");
+        Ok(opened)
+    });
+    let old = slow.map(|old| Arc::downgrade(&old)).expect("read");
+    assert!(old.upgrade().is_none(), "nobody keeps it");
+    let read = store.snapshot().expect("read").count(Counter::Products);
+    assert_eq!(read.expect("read"), 1);
+}
+
+#[tokio::test]
+async fn readers_share_a_view_and_nobody_keeps_it_when_there_is_a_newer_one() {
+    let (store, _) = store();
+    let view = store.snapshot().expect("read");
+    assert!(Arc::ptr_eq(&view, &store.snapshot().expect("read")));
+    let before = Arc::downgrade(&view);
+    drop(view);
+    assert!(before.upgrade().is_some(), "it is the latest");
+    store.import(rows(1), NOW).await.expect("written");
+    assert!(before.upgrade().is_none(), "its pages can be used again");
+    let last = Arc::downgrade(&store.snapshot().expect("read"));
+    store.close().await.expect("closed");
+    assert!(last.upgrade().is_none());
+    assert!(matches!(store.snapshot(), Err(StoreError::Closing)));
 }

@@ -14,8 +14,9 @@ use super::tables::{
     ACCOUNTS, CARTS, CATEGORIES, CATEGORY_NAMES, COMMENTS, COMMENTS_BY, COMMENTS_ON, COUNTERS,
     Counter, EMAILS, ENDED_FAMILIES, ENDED_FAMILIES_BY_EXPIRY, KEPT_BY_EXPIRY, KEPT_REPLIES, Key,
     ORDERS, ORDERS_BY, OUTBOX, PHONES, PHOTO_OWNERS, PHOTOS, PRODUCTS, PRODUCTS_IN, Read, Rows,
-    SESSIONS, SESSIONS_BY_EXPIRY, STOCK, Snapshot, USERNAMES, key_bytes,
+    SESSIONS, SESSIONS_BY_EXPIRY, STOCK, USERNAMES, key_bytes,
 };
+use super::views::View;
 use super::{Store, StoreError};
 use crate::shop::carts::Cart;
 use crate::shop::comments::Comment;
@@ -100,7 +101,7 @@ impl Findings {
 }
 
 struct Check<T> {
-    view: Snapshot,
+    view: View,
     findings: Findings,
     /// What each counter should say, by its key.
     counts: BTreeMap<Vec<u8>, Wanted>,

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::disk::Handle;
+use super::redo;
 use super::tables::Transaction;
 use super::{Shared, StoreError};
 use crate::causes::causes;
@@ -206,7 +207,7 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
     }
     // A batch of refusals has nothing to make durable.
     let committed = if wrote {
-        handle.commit(txn, &changes)
+        handle.commit(txn, &changes, redo::now())
     } else {
         txn.abort().map_err(StoreError::not_written)
     };
@@ -215,6 +216,8 @@ fn run_batch(shared: &Shared, mut asks: Vec<Box<dyn Ask>>) -> bool {
         answer_all(asks, &error);
         return false;
     }
+    shared.views.renew();
+    // From here on whoever reads sees it.
     for (ask, fate) in asks.into_iter().zip(fates) {
         ask.answer(fate);
     }
@@ -286,6 +289,7 @@ fn put_in_place(shared: &Shared, handle: Handle) {
     let Some(old) = shared.handle.swap(Some(Arc::new(handle))) else {
         return;
     };
+    shared.views.renew();
     old.retire();
     let deadline = Instant::now() + READERS_GRACE;
     while Arc::strong_count(&old) > 1 && Instant::now() < deadline {

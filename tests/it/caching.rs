@@ -124,3 +124,95 @@ fn a_change_is_seen_by_whoever_asks_after_its_answer() {
         assert!(unchanged > 0, "nobody was told that nothing changed");
     });
 }
+
+#[test]
+fn whatever_is_written_shows_at_once_on_every_page_that_was_ready() {
+    let shop = Shop::stocked();
+    shop.token("ann");
+    let pages = [
+        "/products/products/?limit=5",
+        "/products/detail/1/",
+        "/products/categories/",
+        "/products/cr-comment/1/",
+    ];
+    let see = |path: &str| {
+        let call = format!("GET {path}");
+        // Asked twice, so that it is ready the second time.
+        let first = shop.say("nobody", &call, Value::Null).told(200);
+        assert_eq!(shop.say("nobody", &call, Value::Null).told(200), first);
+        first.to_string()
+    };
+    let cart = json!({"product_id": 1, "quantity": 3});
+    shop.say("ann", "POST /cart/cart-add/", cart).told(200);
+    for (who, call, body, said, shown_in) in [
+        (
+            "boss",
+            "PATCH /products/delete-update/1/",
+            json!({"title": "Kettle"}),
+            "\"Kettle\"",
+            &pages[..2],
+        ),
+        (
+            "ann",
+            "POST /orders/create/",
+            Value::Null,
+            "\"quantity\":7",
+            &pages[..2],
+        ),
+        (
+            "boss",
+            "PATCH /products/categories/1/",
+            json!({"name": "Kitchen"}),
+            "\"Kitchen\"",
+            &pages[..3],
+        ),
+        (
+            "ann",
+            "POST /products/cr-comment/1/",
+            json!({"text": "It boils"}),
+            "It boils",
+            &pages[3..],
+        ),
+        (
+            "ann",
+            "PATCH /auth/profile/update/",
+            json!({"username": "anna"}),
+            "\"anna\"",
+            &pages[3..],
+        ),
+        (
+            "ann",
+            "DELETE /orders/cancel/1/",
+            Value::Null,
+            "\"quantity\":10",
+            &pages[..2],
+        ),
+    ] {
+        let before = pages.map(see);
+        let heard = shop.say(who, call, body);
+        assert!(
+            (200..300).contains(&heard.status),
+            "{call}: {}",
+            heard.text()
+        );
+        for (page, before) in pages.iter().zip(before) {
+            let now = see(page);
+            if shown_in.contains(page) {
+                assert!(
+                    now.contains(said) && !before.contains(said),
+                    "{call}: {now}"
+                );
+            }
+        }
+    }
+    let gone = shop.say("boss", "DELETE /products/delete-update/1/", Value::Null);
+    assert_eq!(gone.status, 204);
+    for path in ["/products/detail/1/", "/products/cr-comment/1/"] {
+        assert_eq!(
+            shop.say("nobody", &format!("GET {path}"), Value::Null)
+                .status,
+            404
+        );
+    }
+    assert!(!see(pages[0]).contains("Kettle"));
+}

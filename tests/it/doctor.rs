@@ -66,6 +66,33 @@ fn a_sound_shop_is_called_so() {
 }
 
 #[test]
+fn a_killed_shop_without_its_log_is_refused_and_with_it_is_sound() {
+    let mut shop = Shop::stocked();
+    shop.close();
+    shop.reopen_with("--rate-limits off --durability log");
+    shop.wait_for_its_index();
+    shop.day("ann POST /cart/cart-add/ {\"product_id\": \"$phone\", \"quantity\": 2} => 200 ...");
+    drop(shop.take_process()); // Kills it.
+    let said = must_run(shop.dir(), "doctor", "");
+    assert!(said.contains("are sound"), "{said}");
+    let log = shop.dir().join("shop.redb.log-a");
+    let aside = shop.dir().join("aside");
+    fs::rename(&log, &aside).unwrap();
+    for words in ["doctor", "export", "serve --listen 127.0.0.1:0"] {
+        let refused = run(shop.dir(), words, "");
+        assert_eq!(refused.code, Some(65), "{refused:?}");
+        assert!(
+            refused.stderr.contains("its log is not there"),
+            "{refused:?}"
+        );
+    }
+    fs::rename(&aside, &log).unwrap();
+    shop.reopen();
+    shop.day("ann POST /orders/create/ => 201 ...");
+    shop.close();
+}
+
+#[test]
 fn what_is_not_there_is_not_called_sound() {
     let mut shop = Shop::stocked();
     shop.wait_for_its_index();

@@ -18,6 +18,7 @@ mod crash;
 mod doctor;
 mod door;
 mod finding;
+mod follow;
 mod gate;
 mod headers;
 mod keys;

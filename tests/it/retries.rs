@@ -307,22 +307,26 @@ fn a_photo_is_the_same_whatever_boundary_the_client_made_up() {
         let picture = photos::picture(width, 10, ImageFormat::Png);
         photos::multipart("photo", "me.png", &picture)
     };
-    let first = send("frame", form(20));
+    let first = send(ONE, framed(&form(20), ONE));
     assert_eq!(first.status, 200, "{}", first.text());
-    assert_replayed(&first, &send("frame", form(20)));
+    assert_replayed(&first, &send(ONE, framed(&form(20), ONE)));
     // As curl does when it tries again.
-    assert_replayed(&first, &send("----other", reframed(&form(20))));
-    let another = send("----other", reframed(&form(10)));
+    assert_replayed(&first, &send(OTHER, framed(&form(20), OTHER)));
+    let another = send(OTHER, framed(&form(10), OTHER));
     assert_eq!(another.told(422)["code"], "idempotency_key_reused");
 }
 
-/// The same form with another boundary between its parts.
-fn reframed(form: &[u8]) -> Vec<u8> {
+/// As curl makes them up.
+const ONE: &str = "------------------------d74496d66958873e";
+const OTHER: &str = "------------------------1f0e3dad99908345";
+
+/// The same form with that boundary between its parts.
+fn framed(form: &[u8], boundary: &str) -> Vec<u8> {
     let mut framed = Vec::new();
     let mut rest = form;
     while let Some(at) = memchr::memmem::find(rest, b"--frame") {
         let (part, after) = rest.split_at(at);
-        framed.extend([part, b"------other"].concat());
+        framed.extend([part, b"--", boundary.as_bytes()].concat());
         rest = &after[b"--frame".len()..];
     }
     framed.extend(rest);

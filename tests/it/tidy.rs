@@ -186,7 +186,7 @@ fn the_rules_do_no_io_read_no_clock_and_wait_for_nothing() {
 
 #[test]
 fn every_file_opens_with_one_sentence_of_what_it_is_for() {
-    let files = sources("src").into_iter().chain(sources("tests"));
+    let files = ["src", "tests", "benches"].into_iter().flat_map(sources);
     for (path, text) in files {
         let opening = text
             .lines()
@@ -221,7 +221,7 @@ fn nothing_is_left_for_later() {
         .into_iter()
         .zip(["do!(", "mented!(", "!(", "ore]"]);
     let marks: Vec<String> = marks.map(|(a, b)| format!("{a}{b}")).collect();
-    for (path, text) in sources("src").into_iter().chain(sources("tests")) {
+    for (path, text) in ["src", "tests", "benches"].into_iter().flat_map(sources) {
         for mark in &marks {
             assert!(
                 !text.contains(mark.as_str()),
