@@ -109,6 +109,20 @@ pub enum Command {
     /// Put products of a JSON Lines file on the shelf
     Import(Import),
     /// Move in from the original: take over the database of the Django shop with every id
+    ///
+    /// Brings users with their passwords and roles, categories, products with their stock, comments, carts
+    /// and orders, each under the id that it has there, into a new shop. Stop the original first: what
+    /// is sold there afterwards is not seen here.
+    ///
+    /// The tables are found by their columns, whatever the apps are called. A row that can't come is named
+    /// on standard error by its table, its id and the reason, with all that hangs on it: names that differ
+    /// only by case, stock below zero, prices out of bounds, comments longer than 150 characters, orders
+    /// whose total is not that of their lines. An account comes without an email, phone or photo that
+    /// can't come, categories of one name become one, and an order comes though its product is gone.
+    ///
+    /// What is here under the same id stays as it is, and an id that was given here is not given again:
+    /// running it twice changes nothing. Passwords go on working; the first login replaces the hash by a
+    /// stronger one.
     ImportDjango(ImportDjango),
     /// Write every product as JSON Lines, the form that import reads
     Export(Export),
@@ -337,19 +351,6 @@ pub struct Import {
     pub all_or_nothing: bool,
 }
 
-/// Brings users with their passwords and roles, categories, products with their stock, comments, carts
-/// and orders, each under the id that it has there, into a new shop. Stop the original first: what
-/// is sold there afterwards is not seen here.
-///
-/// The tables are found by their columns, whatever the apps are called. A row that can't come is named
-/// on standard error by its table, its id and the reason, with all that hangs on it: names that differ
-/// only by case, stock below zero, prices out of bounds, comments longer than 150 characters, orders
-/// whose total is not that of their lines. An account comes without an email, phone or photo that
-/// can't come, categories of one name become one, and an order comes though its product is gone.
-///
-/// What is here under the same id stays as it is, and an id that was given here is not given again:
-/// running it twice changes nothing. Passwords go on working; the first login replaces the hash by a
-/// stronger one.
 #[derive(Debug, Args)]
 pub struct ImportDjango {
     /// The original's database, a file such as db.sqlite3; it is only read

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-/// Django's default of 2026 is 1,200,000, which takes a few tenths of a second; who asks for more
-/// than this means to hold up a core for seconds with each login.
+/// Django's default of 2026 is 1,200,000, which takes an eighth of a second; who asks for more than
+/// this means to hold up a core for seconds with each login.
 pub const ITERATIONS_MAX: u32 = 10_000_000;
 
 const ALGORITHM: &str = "pbkdf2_sha256";
