@@ -15,8 +15,9 @@
 //!
 //! - A frame that is not whole, with none of a later sequence, is the tail that was being written
 //!   when the power went; nobody was answered, and it is dropped. The same bytes are left where
-//!   the disk damaged the very last frame of a shop that was not closed in order: these two can't
-//!   be told apart, since nothing after it on the disk says that it was once whole.
+//!   the disk damaged the last frame of a shop that was not closed in order, or all of the last ones that
+//!   redb's file lacks: these can't be told apart, since nothing after them on the disk says that
+//!   they were once whole.
 //! - A frame that is not whole, with later ones behind it or in the other segment, is damage: a
 //!   later frame is only written when all before it are on the disk. The store is refused.
 //! - A segment that is not there, of a length that none is made of, or shorter than a frame in it
