@@ -1,9 +1,10 @@
 //! `serve`: opens the shop, tells where, and closes it in order.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context;
-use tokio::net::TcpListener;
+use tokio::net::{TcpSocket, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -14,14 +15,17 @@ use crate::http::{Door, Tls};
 use crate::settings::{CommandLine, Serve};
 use crate::store::{Folder, FolderError};
 
+/// Connections that may wait to be let in.
+const BACKLOG: u32 = 1_024;
+
 pub async fn serve(line: &CommandLine, settings: &Serve) -> anyhow::Result<Ended> {
     // What can't be done is said before a shop is made for it.
     let door = settings.door()?;
-    let listener = listen(line, &settings.listen).await?;
+    let socket = reserve(line, &settings.listen).await?;
     let doing = format!("serving at {}", settings.listen);
     let app = App::open(&line.data_dir, line.store_limits(), &doing)?;
     let mut signals = Signals::listen()?;
-    let ended = serve_open(&app, &mut signals, line, settings, door, listener).await;
+    let ended = serve_open(&app, &mut signals, line, settings, door, socket).await;
     if let Ok(Ended::CutShort) = ended {
         return ended;
     }
@@ -32,9 +36,10 @@ pub async fn serve(line: &CommandLine, settings: &Serve) -> anyhow::Result<Ended
     ended
 }
 
-async fn listen(line: &CommandLine, address: &str) -> anyhow::Result<TcpListener> {
-    let error = match TcpListener::bind(address).await {
-        Ok(listener) => return Ok(listener),
+/// Takes the address, without listening yet: who comes before the shop is open is turned away.
+async fn reserve(line: &CommandLine, address: &str) -> anyhow::Result<TcpSocket> {
+    let error = match bind(address).await {
+        Ok(socket) => return Ok(socket),
         Err(error) => error,
     };
     // Most often it is this very shop that listens there.
@@ -45,17 +50,35 @@ async fn listen(line: &CommandLine, address: &str) -> anyhow::Result<TcpListener
         .with_context(|| format!("can't listen at {address}; name another address with --listen"))
 }
 
+async fn bind(address: &str) -> io::Result<TcpSocket> {
+    let mut failed = io::ErrorKind::AddrNotAvailable.into();
+    for address in lookup_host(address).await? {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A shop that was closed a moment ago may have left connections to the kernel.
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address) {
+            Ok(()) => return Ok(socket),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
 async fn serve_open(
     app: &App,
     signals: &mut Signals,
     line: &CommandLine,
     settings: &Serve,
     door: Door,
-    listener: TcpListener,
+    socket: TcpSocket,
 ) -> anyhow::Result<Ended> {
     let mut hangup = signal(SignalKind::hangup())?;
     let tls = door.tls.clone();
     let scheme = if tls.is_some() { "https" } else { "http" };
+    let listener = socket.listen(BACKLOG)?;
     let address = listener.local_addr()?;
     app.sign(&format!("serving at {scheme}://{}", reachable(address)));
     let api = app.api(settings.passwords.policy(), settings.rates())?;

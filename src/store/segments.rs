@@ -78,7 +78,11 @@ impl Segments for Files {
         let Some(file) = disk::unless(io::ErrorKind::NotFound, opened)? else {
             return Ok(None);
         };
-        // What a failed write left in the page cache looks written and may not be on the disk.
+        // What is read must be on the disk: what was not written yet is, first, and what a failed
+        // write left in the page cache only looks written.
+        if !self.is_read_only {
+            file.sync_data()?;
+        }
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
         Ok(Some(Box::new(Plain(file))))
     }
