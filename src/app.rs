@@ -83,12 +83,12 @@ impl App {
         limits: StoreLimits,
         doing: &str,
     ) -> Result<Self, AppError> {
-        Self::open_in(Folder::hold_existing(data_dir)?, limits, doing)
+        Self::open_in(hold_existing(data_dir)?, limits, doing)
     }
 
     /// Opens a shop to look at it; nothing of it is changed.
     pub fn open_read_only(data_dir: &Path, cache_bytes: usize) -> Result<Self, AppError> {
-        let folder = Folder::hold_existing(data_dir)?;
+        let folder = hold_existing(data_dir)?;
         let store = Store::open_read_only(&folder, cache_bytes)?;
         Ok(Self {
             store,
@@ -178,6 +178,14 @@ impl App {
         }
         self.store.close().await
     }
+}
+
+/// Holds a folder that must have a shop.
+fn hold_existing(data_dir: &Path) -> Result<Folder, AppError> {
+    Folder::hold_existing(data_dir).map_err(|error| match error {
+        FolderError::NoShop { .. } if data_dir.join(keys::NAME).exists() => AppError::StoreIsGone,
+        error => error.into(),
+    })
 }
 
 /// A token for an open shop, made with the key of its folder.

@@ -80,7 +80,8 @@ async fn follow(line: &CommandLine, asked: &Backup) -> anyhow::Result<Ended> {
     let mut next_try = Instant::now();
     let mut next_base = Instant::now() + every.unsigned_abs();
     loop {
-        match tokio::task::block_in_place(|| follower.ship()) {
+        let moment = now();
+        match tokio::task::block_in_place(|| follower.ship(moment)) {
             Ok(Shipped::InStep) => {}
             Ok(Shipped::Gap) => {
                 note("another log began, or batches were missed: a new copy is made");
@@ -101,6 +102,11 @@ async fn follow(line: &CommandLine, asked: &Backup) -> anyhow::Result<Ended> {
                 Ok(made) => {
                     let base = follower.take_base(now(), asked.keep as usize)?;
                     tell(&base, made);
+                    if !follower.has_log() {
+                        note(
+                            "the shop is closed, or open with --durability store: without a log to follow whole copies are all there is",
+                        );
+                    }
                     next_base = Instant::now() + every.unsigned_abs();
                 }
                 Err(error) => {

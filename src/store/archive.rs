@@ -23,6 +23,10 @@ const LOCK_NAME: &str = "follow.lock";
 /// A base before it says what it is.
 const NEW_BASE_NAME: &str = "base.new";
 
+/// Until when nothing was answered that is not here, in microseconds since 1970. It is written over
+/// in place: what can't be read of it is as if it were not there.
+const CURRENT_NAME: &str = "current.until";
+
 /// Memory for the pages of a glance at a base.
 const GLANCE_BYTES: usize = 1 << 20;
 
@@ -95,8 +99,25 @@ impl Follower {
         self.path.join(NEW_BASE_NAME)
     }
 
-    /// Takes what came to the log, durably.
-    pub fn ship(&mut self) -> Result<Shipped, BackupError> {
+    /// Whether the shop has a log to follow: not while it is closed, nor with `--durability store`.
+    pub fn has_log(&self) -> bool {
+        self.tail.has_log()
+    }
+
+    /// Takes what came to the log until `now`, durably, and notes that it did.
+    pub fn ship(&mut self, now: Timestamp) -> Result<Shipped, BackupError> {
+        let shipped = self.take_frames()?;
+        if self.has_log() && !self.lacks_base {
+            let path = self.path.join(CURRENT_NAME);
+            let mut options = fs::OpenOptions::new();
+            let file = options.write(true).create(true).truncate(false).open(&path);
+            let noted = file.and_then(|mut file| write!(file, "{:020}", now.0));
+            noted.map_err(at(&path))?;
+        }
+        Ok(shipped)
+    }
+
+    fn take_frames(&mut self) -> Result<Shipped, BackupError> {
         let last = self.last.as_ref().map(Frame::without_changes);
         let found = self.tail.read(last).map_err(at(&self.path))?;
         if found.is_empty() {
@@ -280,6 +301,8 @@ struct Kept {
     frames: Vec<Place>,
     /// Moments after which frames of a file are damaged.
     damaged_after: Vec<Timestamp>,
+    /// Until when it is known that nothing else was answered.
+    current_until: Option<Timestamp>,
 }
 
 impl Kept {
@@ -290,6 +313,7 @@ impl Kept {
             files: Self::files(path)?,
             frames: Vec::new(),
             damaged_after: Vec::new(),
+            current_until: current_until(path),
         };
         for number in 0..kept.files.len() {
             let (first, path) = kept.files[number].clone();
@@ -406,6 +430,10 @@ impl Kept {
         if is_beyond && self.has_later(end) {
             return Err(not_kept());
         }
+        // Nothing is here that came later: was there nothing, or nobody to take it?
+        if moment > Some(end.max(self.current_until.unwrap_or(end))) {
+            return Err(not_kept());
+        }
         chain.retain(|place| is_before(place.frame.moment));
         Ok((*base, chain))
     }
@@ -419,6 +447,11 @@ impl Kept {
                 _ => ranges.push((base.mark.moment, end)),
             }
         }
+        if let (Some(last), Some(current)) = (ranges.last_mut(), self.current_until)
+            && !self.has_later(last.1)
+        {
+            last.1 = last.1.max(current);
+        }
         ranges
     }
 
@@ -429,6 +462,11 @@ impl Kept {
         let gone = || at(path)(io::ErrorKind::InvalidData.into());
         frame.ok_or_else(gone)
     }
+}
+
+fn current_until(path: &Path) -> Option<Timestamp> {
+    let noted = fs::read_to_string(path.join(CURRENT_NAME)).ok()?;
+    noted.parse().ok().map(Timestamp)
 }
 
 /// Brings a copy that was kept current into a folder, as it was at a moment or as it is; says

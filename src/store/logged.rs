@@ -510,10 +510,10 @@ async fn a_batch_that_the_log_has_no_room_for_is_a_gap_to_whoever_follows_it() {
         made.expect("made");
         follower.take_base(NOW, 9).expect("taken");
     };
-    follower.ship().expect("shipped");
+    follower.ship(NOW).expect("shipped");
     base(&mut follower);
     store.import(rows(3), NOW).await.expect("written");
-    assert_eq!(follower.ship().expect("shipped"), Shipped::InStep);
+    assert_eq!(follower.ship(NOW).expect("shipped"), Shipped::InStep);
     assert!(!follower.lacks_base());
     let into = Folder::hold(other.path()).expect("free");
     let bring = || bring_moment(&into, copy.path(), None, true, NOW, |_| ());
@@ -528,7 +528,7 @@ async fn a_batch_that_the_log_has_no_room_for_is_a_gap_to_whoever_follows_it() {
     brought.close().await.expect("closed");
 
     store.import(rows(2_000), NOW).await.expect("written");
-    assert_eq!(follower.ship().expect("shipped"), Shipped::Gap);
+    assert_eq!(follower.ship(NOW).expect("shipped"), Shipped::Gap);
     assert!(follower.lacks_base());
     let refused = bring().err().expect("something is not there");
     assert!(matches!(refused, BackupError::NotKept { .. }), "{refused}");

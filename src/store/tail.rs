@@ -59,6 +59,11 @@ impl Tail {
         Ok(found.into_values().collect())
     }
 
+    /// Whether there was a log to read when it was asked last.
+    pub fn has_log(&self) -> bool {
+        self.segments.iter().all(Option::is_some)
+    }
+
     /// Whoever could not use what was read reads it again.
     pub fn forget(&mut self) {
         self.segments = [None, None];

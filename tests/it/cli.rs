@@ -462,9 +462,11 @@ fn a_lost_store_is_missed_and_no_new_one_made_in_its_place() {
     let mut shop = Shop::open();
     shop.close();
     fs::remove_file(shop.dir().join("shop.redb")).unwrap();
-    let missed = run(shop.dir(), "serve --listen 127.0.0.1:0", "");
-    assert_eq!(missed.code, Some(65), "{missed:?}");
-    assert!(missed.stderr.contains("shop.redb"), "{missed:?}");
+    for words in ["serve --listen 127.0.0.1:0", "doctor", "export"] {
+        let missed = run(shop.dir(), words, "");
+        assert_eq!(missed.code, Some(65), "{words}: {missed:?}");
+        assert!(missed.stderr.contains("shop.redb"), "{words}: {missed:?}");
+    }
     assert!(!shop.dir().join("shop.redb").exists());
 }
 

@@ -218,3 +218,54 @@ fn old_copies_and_frames_are_forgotten_together() {
     assert_eq!(orders_at(to, Some(last.at)), last.orders);
     assert_refused(to, Some(moments[0].at));
 }
+
+#[test]
+fn a_moment_that_nobody_followed_is_refused() {
+    let (shop, to) = (stocked(), tempfile::tempdir().unwrap());
+    let mut moments = Vec::new();
+    let following = follower(shop.dir(), to.path());
+    wait_for_bases(to.path(), 1, &following);
+    orders(&shop, 2, &mut moments);
+    wait_until_current(to.path(), Timestamp::now());
+    following.close();
+    let refused = |at: Timestamp| {
+        let (_, ended) = restore(to.path(), Some(at));
+        assert_eq!(ended.code, Some(1), "{at}: {ended:?}");
+        assert!(
+            ended.stderr.contains("--to-time takes a moment"),
+            "{ended:?}"
+        );
+    };
+    refused("2030-01-01T00:00:00Z".parse().unwrap());
+    let (_, ended) = restore(to.path(), Some(moments[1].at));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // An order that nobody took.
+    orders(&shop, 1, &mut moments);
+    refused(moments[2].at);
+}
+
+#[test]
+fn a_shop_without_a_log_is_not_said_to_be_followed() {
+    let (mut shop, to) = (stocked(), tempfile::tempdir().unwrap());
+    shop.close();
+    shop.reopen_with("--rate-limits off --durability store");
+    let following = follower(shop.dir(), to.path());
+    wait_for_bases(to.path(), 1, &following);
+    orders(&shop, 1, &mut Vec::new());
+    let said = following.close();
+    assert!(said.contains("--durability store"), "{said}");
+    let (_, ended) = restore(to.path(), Some(Timestamp::now()));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+}
+
+fn wait_until_current(to: &Path, at: Timestamp) {
+    let deadline = Instant::now() + PATIENCE;
+    let current = || {
+        let noted = fs::read_to_string(to.join("current.until")).ok()?;
+        noted.parse::<i64>().ok()
+    };
+    while current().is_none_or(|current| current < at.as_microsecond()) {
+        assert!(Instant::now() < deadline, "it is not current");
+        thread::yield_now();
+    }
+}
