@@ -1,9 +1,9 @@
 //! How it is put together: the folder held, the store opened, the API served, and everything
-//! closed in order. The clock is here.
+//! closed in order.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
@@ -19,6 +19,9 @@ use crate::search::Search;
 use crate::shop::time::Timestamp;
 use crate::store::{self, Durability, Folder, FolderError, Store, StoreError};
 use crate::turns::Turns;
+
+/// The clock.
+pub use crate::store::now;
 
 /// Pages of lists that may wait: 1,000 rows take a few milliseconds, so the last of them waits
 /// half a second.
@@ -222,13 +225,6 @@ fn cores() -> usize {
 
 async fn sweep_once(store: &Store) -> Result<usize, StoreError> {
     Ok(store.sweep_sessions(now()).await? + store.sweep_kept(now()).await?)
-}
-
-/// The clock.
-pub fn now() -> Timestamp {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-    let micros = since_1970.map_or(0, |since| since.as_micros());
-    Timestamp(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 /// Runs to the end on a runtime of as many threads as there are cores; work still in the

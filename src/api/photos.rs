@@ -31,9 +31,7 @@ const MULTIPART: &str = "multipart/form-data";
 /// What stands between the parts of a form with a file, if a request has one.
 pub fn boundary(request: &Request) -> Option<String> {
     let given = request.header(header::CONTENT_TYPE)?;
-    multer::parse_boundary(given)
-        .ok()
-        .filter(|boundary| !boundary.is_empty())
+    multer::parse_boundary(given).ok()
 }
 
 /// What a multipart body may hold beside the file.

@@ -74,7 +74,7 @@ pub use once::{KeptReply, Once, Outcome};
 pub use outbox::Changes;
 pub use pages::{Page, PageAsk, Place};
 pub use products::{ImportRow, ListedCategory, ListedProduct};
-pub use redo::Durability;
+pub use redo::{Durability, now};
 pub use users::SignIn;
 pub use verify::{Finding, Findings, Progress};
 pub use views::State;
@@ -325,7 +325,7 @@ impl Store {
             migrate::check(&handle)?;
         }
         furnish(&handle)?;
-        handle.recover(&shared.media, durability, redo::now())?;
+        handle.recover(&shared.media, durability, now())?;
         shared.handle.store(Some(Arc::new(handle)));
 
         let (queue, jobs) = mpsc::channel(writer::QUEUE_MAX);
@@ -493,7 +493,7 @@ impl Shared {
     /// Opens it anew. Open is not enough: on a full disk it opens and takes no write.
     fn open(&self) -> Result<Handle, StoreError> {
         let handle = Handle::open_shop(&self.media, self.cache_bytes)?;
-        handle.recover(&self.media, self.durability, redo::now())?;
+        handle.recover(&self.media, self.durability, now())?;
         Ok(handle)
     }
 }

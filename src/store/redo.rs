@@ -52,7 +52,7 @@ pub struct LogIsNeeded;
 /// Under the one key: a mark. No row of the shop's: `doctor` knows nothing of it.
 const LOG: TableDefinition<'static, (), (u64, u64, i64)> = TableDefinition::new("log_mark");
 
-/// The clock as a batch is written: the moment of none of its asks, but one after all of them.
+/// The clock, in microseconds since 1970. The writer reads it after all asks of a batch came.
 pub fn now() -> Timestamp {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     let micros = since_1970.map_or(0, |since| since.as_micros());
